@@ -1,0 +1,1 @@
+"""Steps from a network to an overlay, one a file."""

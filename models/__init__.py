@@ -1,0 +1,1 @@
+"""What is computed: integer networks, the data and models they come from."""

@@ -1,0 +1,57 @@
+"""The one family of errors: each names the layer, the value, the limit and the remedy."""
+
+
+class BitfoldError(Exception):
+    """Base of all errors that a user can cause or has to act on."""
+
+
+class DatasetError(BitfoldError):
+    """Data that is missing or malformed."""
+
+
+class TrainingError(BitfoldError):
+    """A recipe that can't be trained, or a checkpoint that can't be loaded."""
+
+
+class ExportError(BitfoldError):
+    """A model whose QONNX file does not give what torch gives."""
+
+
+class NetworkError(BitfoldError):
+    """A network that is malformed, or that can't be loaded."""
+
+
+class InputError(BitfoldError, ValueError):
+    """Input of the wrong shape, dtype or range, or with NaN in it."""
+
+
+class FrontendError(BitfoldError):
+    """A QONNX file that can't be read or lowered to integers."""
+
+
+class FoldingError(BitfoldError):
+    """A folding that is illegal, or a target that none reaches."""
+
+
+class OverlayError(BitfoldError):
+    """A network that an overlay can't hold."""
+
+
+class BundleError(BitfoldError):
+    """A bundle that is damaged, incomplete or of another format."""
+
+
+class DeviceError(BitfoldError):
+    """A device that is missing, refuses the bundle, or failed during a call."""
+
+
+class BuildIdError(DeviceError):
+    """An overlay on the device that is not the one of the bundle."""
+
+
+class StallError(DeviceError):
+    """A call that the watchdog ended: names the port that stalled."""
+
+
+class ToolError(BitfoldError):
+    """A tool that is missing or failed."""

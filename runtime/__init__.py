@@ -1,0 +1,1 @@
+"""How an overlay is driven: devices and the Accelerator that users hold."""
