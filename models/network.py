@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Union
 
 import numpy as np
 
@@ -97,7 +96,7 @@ class ArgMax:
         return x.argmax(axis=1).astype(np.int64)[:, None]
 
 
-Node = Union[Dense, Threshold, ArgMax]
+Node = Dense | Threshold | ArgMax
 NODE_TYPES = {kind.__name__: kind for kind in (Dense, Threshold, ArgMax)}
 
 
@@ -207,7 +206,7 @@ class Network:
 
     @cached_property
     def id(self) -> str:
-        """128 bits, in hex, of all that decides what is computed; its name and notes don't count."""
+        """128 bits, in hex, of all that decides what is computed: its name and notes do not."""
         document, arrays = self._to_document()
         for note in ("name", "labels", "info"):
             del document[note]
