@@ -1,0 +1,167 @@
+"""Lays a network out as a dataflow overlay: a stage for each layer, and the links between them."""
+
+from __future__ import annotations
+
+from math import lcm
+
+from bitfold.models.errors import FoldingError, OverlayError
+from bitfold.models.network import ArgMax, Dense, Network, Threshold
+from bitfold.overlays.dataflow import (
+    ArgMaxStage,
+    DataflowOverlay,
+    Fold,
+    Folding,
+    Link,
+    MatrixStage,
+    Stage,
+    ThresholdStage,
+)
+from bitfold.overlays.packing import FrameLayout
+
+MAX_WEIGHT_BITS = 8
+MAX_LEVEL_BITS = 8
+
+
+def plan(network: Network, folding: Folding) -> DataflowOverlay:
+    """The overlay that computes `network` with `folding`.
+
+    Raises OverlayError for a network that no dataflow overlay can hold, FoldingError for a fold
+    that is missing, unknown or does not divide its layer.
+    """
+    stages: list[Stage] = []
+    links: list[Link | None] = []
+    unused = set(folding)
+    layout = FrameLayout(
+        network.tensors[network.input].size, network.tensors[network.input].encoding
+    )
+    lanes = None  # of the producer; none yet at the input port
+    for node in network.nodes:
+        folded = isinstance(node, Dense) or lanes is None
+        if folded and node.name not in folding:
+            raise FoldingError(f"{node.name}: no PE and SIMD given; give one for every layer")
+        fold = folding[node.name] if folded else Fold(lanes)
+        unused.discard(node.name)
+        stage = _stage(network, node, fold)
+        if not folded:
+            links.append(None)
+        elif lanes is None:
+            links.append(_link_from_port(layout, stage))
+        else:
+            links.append(_link(stages[-1], stage))
+        stages.append(stage)
+        lanes = stage.lanes_out
+    if unused:
+        raise FoldingError(
+            f"{', '.join(sorted(unused))}: not a layer that can be folded; "
+            f"these can: {', '.join(foldable(network))}"
+        )
+    last = network.tensors[network.output]
+    output = FrameLayout(last.size, last.encoding)
+    links.append(_link_to_port(stages[-1], output))
+    return DataflowOverlay(layout, output, tuple(stages), tuple(links))
+
+
+def foldable(network: Network) -> dict[str, tuple[int, int]]:
+    """The layers that have a fold to choose, with the (rows, columns) that PE and SIMD divide."""
+    layers = {}
+    for i, node in enumerate(network.nodes):
+        rows = network.tensors[node.output].size
+        if isinstance(node, Dense):
+            layers[node.name] = (rows, network.tensors[node.input].size)
+        elif i == 0:
+            layers[node.name] = (network.tensors[node.input].size, 1)
+    return layers
+
+
+def _stage(network: Network, node, fold: Fold) -> Stage:
+    source, target = network.tensors[node.input], network.tensors[node.output]
+    _check_fold(
+        node.name,
+        "PE",
+        fold.pe,
+        "rows",
+        source.size if not isinstance(node, Dense) else target.size,
+    )
+    if isinstance(node, Dense):
+        _check_fold(node.name, "SIMD", fold.simd, "columns", source.size)
+        weight = network.parameters[node.weight].encoding
+        if weight.bits > MAX_WEIGHT_BITS:
+            raise OverlayError(
+                f"{node.name}: weights of {weight.bits} bits; the overlay takes at most "
+                f"{MAX_WEIGHT_BITS}: quantize them further"
+            )
+        return MatrixStage(
+            node.name,
+            target.size,
+            source.size,
+            fold,
+            source.encoding,
+            weight,
+            target.encoding,
+            node.weight,
+        )
+    if isinstance(node, Threshold):
+        thresholds = network.parameters[node.thresholds].values
+        levels = thresholds.shape[1]
+        if levels.bit_length() > MAX_LEVEL_BITS:
+            raise OverlayError(
+                f"{node.name}: {levels} thresholds a channel; the overlay takes at most "
+                f"{2**MAX_LEVEL_BITS - 1}: quantize the activation to {MAX_LEVEL_BITS} bits"
+            )
+        return ThresholdStage(
+            node.name,
+            source.size,
+            fold,
+            source.encoding,
+            target.encoding,
+            node.thresholds,
+            len(thresholds) == 1,
+            node.base,
+            levels,
+        )
+    assert isinstance(node, ArgMax)
+    return ArgMaxStage(node.name, source.size, fold, source.encoding, target.encoding)
+
+
+def _check_fold(layer: str, factor: str, value: int, unit: str, size: int) -> None:
+    if value < 1 or size % value:
+        legal = [d for d in range(1, size + 1) if size % d == 0]
+        nearest = sorted(sorted(legal, key=lambda d: abs(d - value))[:3])
+        raise FoldingError(
+            f"{layer}: {factor}={value} does not divide {size} {unit}; "
+            f"try {', '.join(map(str, nearest[:-1]))} or {nearest[-1]}"
+            if len(nearest) > 1
+            else f"{layer}: {factor}={value} does not divide {size} {unit}; only 1 does"
+        )
+
+
+def _link(producer: Stage, consumer: Stage) -> Link:
+    """Both lane counts divide the frame, so their least common multiple does."""
+    wide = lcm(producer.lanes_out, consumer.lanes_in)
+    return Link(
+        producer.output.bits,
+        producer.elements_out,
+        producer.lanes_out,
+        wide,
+        wide,
+        wide,
+        consumer.lanes_in,
+    )
+
+
+def _link_from_port(layout: FrameLayout, consumer: Stage) -> Link:
+    padding = layout.beats * layout.lanes - layout.elements
+    wide = layout.beats * layout.lanes if padding else lcm(layout.lanes, consumer.lanes_in)
+    kept = layout.elements if padding else wide
+    return Link(
+        layout.encoding.bits, layout.elements, layout.lanes, wide, kept, kept, consumer.lanes_in
+    )
+
+
+def _link_to_port(producer: Stage, layout: FrameLayout) -> Link:
+    padding = layout.beats * layout.lanes - layout.elements
+    kept = layout.elements if padding else lcm(layout.lanes, producer.lanes_out)
+    padded = layout.beats * layout.lanes if padding else kept
+    return Link(
+        layout.encoding.bits, layout.elements, producer.lanes_out, kept, kept, padded, layout.lanes
+    )

@@ -1,0 +1,160 @@
+"""Chooses a folding: PE and SIMD of each layer, legal ones only, for a target or from a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from bitfold.build.dataflow import foldable, plan
+from bitfold.models.errors import FoldingError
+from bitfold.models.network import Dense, Network, Threshold
+from bitfold.overlays.dataflow import Fold
+
+DEFAULT_CYCLES = 64
+"""The target where the user names none: small, and still a million frames a second at 100 MHz."""
+
+FINN_NAMES = ("MVAU", "MVAU_hls", "MVAU_rtl", "MatrixVectorActivation", "StreamingFCLayer_Batch")
+
+
+def for_cycles(network: Network, cycles: int) -> dict[str, Fold]:
+    """The cheapest folding in which no layer takes more than `cycles` a frame.
+
+    Cheapest is the fewest products a cycle, then the fewest rows in parallel (each row needs its
+    own accumulator and comparators). Raises FoldingError where a port alone takes longer.
+    """
+    if cycles < 1:
+        raise FoldingError(f"{cycles} cycles a frame can't be; ask for 1 or more")
+    folding = {}
+    for name, (rows, columns) in foldable(network).items():
+        fits = (
+            Fold(pe, simd)
+            for pe in _divisors(rows)
+            for simd in _divisors(columns)
+            if (rows // pe) * (columns // simd) <= cycles
+        )
+        folding[name] = min(fits, key=lambda fold: (fold.pe * fold.simd, fold.pe))
+    overlay = plan(network, folding)
+    if overlay.initiation_interval > cycles:
+        raise FoldingError(
+            f"{network.name}: {cycles} cycles a frame can't be reached: the {overlay.bottleneck} "
+            f"takes {overlay.initiation_interval} for its 64-bit beats; ask for that many or more"
+        )
+    return folding
+
+
+def for_frames_per_second(network: Network, frames: float, clock_mhz: float) -> dict[str, Fold]:
+    """The cheapest folding that takes `frames` a second at `clock_mhz`."""
+    if frames <= 0 or clock_mhz <= 0:
+        raise FoldingError(
+            f"{frames:g} frames a second at {clock_mhz:g} MHz: both must be above zero"
+        )
+    cycles = int(clock_mhz * 1e6 / frames)
+    if cycles < 1:
+        raise FoldingError(
+            f"{frames:g} frames a second are more than one each cycle at {clock_mhz:g} MHz; "
+            f"ask for at most {clock_mhz * 1e6:g}"
+        )
+    return for_cycles(network, cycles)
+
+
+def for_luts(network: Network, luts: int) -> dict[str, Fold]:
+    """The fastest folding whose core is estimated at no more than `luts` LUTs."""
+    from bitfold.build.resources import estimate_luts
+
+    def cost(cycles: int) -> int:
+        return estimate_luts(plan(network, for_cycles(network, cycles)))
+
+    slowest = max(rows * columns for rows, columns in foldable(network).values())
+    fastest = plan(
+        network, {name: Fold(rows, columns) for name, (rows, columns) in foldable(network).items()}
+    ).initiation_interval
+    slowest = max(slowest, fastest)
+    if cost(slowest) > luts:
+        raise FoldingError(
+            f"{network.name}: even one product a cycle is estimated at {cost(slowest)} LUTs, above "
+            f"{luts}; raise the budget or use fewer or smaller weights"
+        )
+    while fastest < slowest:
+        middle = (fastest + slowest) // 2
+        if cost(middle) <= luts:
+            slowest = middle
+        else:
+            fastest = middle + 1
+    return for_cycles(network, slowest)
+
+
+def from_json(network: Network, file: Path) -> dict[str, Fold]:
+    """The folding in `file`: our own {"layer": {"PE": 2, "SIMD": 4}, ...}, or FINN's.
+
+    In FINN's folding config the i-th MVAU is the i-th Dense layer, and Thresholding_0 a threshold
+    in front of them; its other settings are for FINN alone. Layers that the file leaves out take
+    "Defaults" where it has them. Raises FoldingError for a file that does not fit the network.
+    """
+    try:
+        entries = json.loads(Path(file).read_text())
+        settings = {name: (dict(entry), name) for name, entry in entries.items()}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise FoldingError(f"{file}: not a folding in JSON ({error})") from error
+    defaults = _finn_defaults(settings.pop("Defaults", ({}, ""))[0])
+    known = {}
+    dense = [node.name for node in network.nodes if isinstance(node, Dense)]
+    first = network.nodes[0]
+    for name, (entry, _) in settings.items():
+        known[_layer_of(name, dense, first, file)] = (entry, name)
+    folding = {}
+    for layer in foldable(network):
+        entry, said = known.pop(layer, ({}, layer))
+        factors = {**defaults, **entry}
+        if "PE" not in factors or (layer in dense and "SIMD" not in factors):
+            raise FoldingError(f"{file}: {said}: give PE and SIMD")
+        folding[layer] = Fold(
+            _factor(file, said, "PE", factors), _factor(file, said, "SIMD", factors, 1)
+        )
+    return folding
+
+
+def to_finn_json(network: Network, folding: dict[str, Fold]) -> dict:
+    """`folding` as a folding config that FINN's ApplyConfig reads."""
+    config: dict = {"Defaults": {}}
+    dense = [node.name for node in network.nodes if isinstance(node, Dense)]
+    for layer, fold in folding.items():
+        if layer in dense:
+            config[f"MVAU_{dense.index(layer)}"] = {"PE": fold.pe, "SIMD": fold.simd}
+        else:
+            config["Thresholding_0"] = {"PE": fold.pe}
+    return config
+
+
+def _layer_of(name: str, dense: list[str], first, file: Path) -> str:
+    stem, _, index = name.rpartition("_")
+    if name in dense or name == first.name:
+        return name
+    if index.isdigit() and stem in FINN_NAMES and int(index) < len(dense):
+        return dense[int(index)]
+    if stem.startswith("Thresholding") and index == "0" and isinstance(first, Threshold):
+        return first.name
+    names = [*dense, *([first.name] if first.name not in dense else [])]
+    raise FoldingError(
+        f"{file}: {name} is no layer of the network; it has {', '.join(names)} "
+        f"(in FINN's words MVAU_0 to MVAU_{len(dense) - 1})"
+    )
+
+
+def _finn_defaults(entry: dict) -> dict:
+    """FINN writes {"PE": [2, ["all"]]}: a value and the operators it is for."""
+    return {
+        key: value[0] if isinstance(value, list) else value
+        for key, value in entry.items()
+        if key in ("PE", "SIMD")
+    }
+
+
+def _factor(file: Path, layer: str, key: str, entry: dict, default: int | None = None) -> int:
+    value = entry.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise FoldingError(f"{file}: {layer}: {key}={value!r} is not a whole number")
+    return value
+
+
+def _divisors(n: int) -> list[int]:
+    return [d for d in range(1, n + 1) if n % d == 0]

@@ -1,0 +1,195 @@
+"""Bundle: the folder (or zip) that a build leaves, and all that a device needs of it.
+
+    manifest.json                what it is: kind, ids, encodings, folding, predictions, file hashes
+    network.json, network.npz    the integer network
+    rtl/*.sv, images/*.hex       the hardware and its memory images
+    *.bit, *.hwh                 once Vivado has made them
+
+Nothing in a bundle is ever run by Python: a simulation library is built on the spot from its RTL.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bitfold.models.encoding import Encoding
+from bitfold.models.errors import BundleError
+from bitfold.models.network import Network
+from bitfold.overlays.dataflow import Fold
+from bitfold.overlays.packing import FrameLayout
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+BUILD_ID_IMAGE = "images/build_id.hex"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk whose files are what its manifest says. Get one from `Bundle.load`."""
+
+    path: Path
+    kind: str
+    name: str
+    network: Network
+    build_id: str
+    input: FrameLayout
+    output: FrameLayout
+    layers: tuple[str, ...]
+    folding: Mapping[str, Fold]
+    latency_cycles: int
+    initiation_interval: int
+    clock_mhz: float
+    files: Mapping[str, str]
+    """sha256 of each file, by its path in the bundle."""
+
+    @property
+    def rtl(self) -> list[Path]:
+        """The SystemVerilog files, packages first."""
+        names = [name for name in self.files if name.startswith("rtl/")]
+        return [self.path / n for n in sorted(names, key=lambda n: (not n.endswith("_pkg.sv"), n))]
+
+    @property
+    def images(self) -> Path:
+        """The folder of the memory images."""
+        return self.path / "images"
+
+    @staticmethod
+    def load(path: Path | str, cache: Path | None = None) -> Bundle:
+        """The bundle at `path`, a folder or a zip (unpacked into `cache`), with every file checked.
+
+        Raises BundleError for what is missing, damaged, changed or of another format.
+        """
+        path = Path(path)
+        if path.is_file() and zipfile.is_zipfile(path):
+            path = _unpack(path, cache)
+        if not (path / MANIFEST).is_file():
+            raise BundleError(f"{path}: no {MANIFEST} there; make a bundle with `bitfold compile`")
+        try:
+            manifest = json.loads((path / MANIFEST).read_text())
+            if manifest["format"] != FORMAT:
+                raise BundleError(
+                    f"{path}: bundle format {manifest['format']}, but this bitfold reads {FORMAT}; "
+                    "compile it again"
+                )
+            files = dict(manifest["files"])
+            _check_files(path, files)
+            build_id = _build_id(files)
+            if build_id != manifest["build_id"]:
+                raise BundleError(
+                    f"{path}: build id {manifest['build_id']} is not that of its files "
+                    f"({build_id}): the manifest was changed; compile it again"
+                )
+            return Bundle(
+                path=path,
+                kind=manifest["kind"],
+                name=manifest["name"],
+                network=Network.load(path),
+                build_id=build_id,
+                input=_layout(manifest["input"]),
+                output=_layout(manifest["output"]),
+                layers=tuple(manifest["layers"]),
+                folding={n: Fold(pe, simd) for n, (pe, simd) in manifest["folding"].items()},
+                latency_cycles=int(manifest["latency_cycles"]),
+                initiation_interval=int(manifest["initiation_interval"]),
+                clock_mhz=float(manifest["clock_mhz"]),
+                files=files,
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BundleError(
+                f"{path}: not a readable bundle ({error!r}); compile it again"
+            ) from error
+
+
+def write_bundle(
+    path: Path | str, manifest: dict, network: Network, files: Mapping[str, str]
+) -> None:
+    """Writes a bundle of `files` (text by path in the bundle), whole or not at all.
+
+    `manifest` holds what is particular to the overlay; format, ids and hashes are added here. An
+    older bundle at `path` is replaced; anything else there is left alone and a BundleError.
+    """
+    path = Path(path)
+    occupied = path.is_file() or (path.is_dir() and any(path.iterdir()))
+    if occupied and not (path / MANIFEST).is_file():
+        raise BundleError(f"{path}: is there already and is no bundle; choose another place")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
+        new = Path(scratch) / "new"
+        new.mkdir()
+        network.save(new)
+        for name, text in files.items():
+            (new / name).parent.mkdir(parents=True, exist_ok=True)
+            (new / name).write_text(text)
+        build_id = _build_id({name: _sha256(new / name) for name in files})
+        (new / BUILD_ID_IMAGE).parent.mkdir(exist_ok=True)
+        (new / BUILD_ID_IMAGE).write_text(build_id + "\n")
+        hashes = {
+            str(file.relative_to(new).as_posix()): _sha256(file)
+            for file in sorted(new.rglob("*"))
+            if file.is_file()
+        }
+        document = {
+            "format": FORMAT,
+            **manifest,
+            "network_id": network.id,
+            "build_id": build_id,
+            "files": hashes,
+        }
+        (new / MANIFEST).write_text(json.dumps(document, indent=1) + "\n")
+        if path.exists():
+            path.replace(Path(scratch) / "old")
+        new.replace(path)
+
+
+def _build_id(files: Mapping[str, str]) -> str:
+    """128 bits, in hex, of all that is hardware: RTL and images, save that of the id itself."""
+    hardware = {
+        name: sha256
+        for name, sha256 in files.items()
+        if name.startswith(("rtl/", "images/")) and name != BUILD_ID_IMAGE
+    }
+    return hashlib.sha256(json.dumps(hardware, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _check_files(path: Path, files: Mapping[str, str]) -> None:
+    for name, sha256 in files.items():
+        if not (path / name).is_file():
+            raise BundleError(f"{path}: {name} is missing; compile it again")
+        if _sha256(path / name) != sha256:
+            raise BundleError(f"{path}: {name} was changed (its sha256 differs); compile it again")
+
+
+def _layout(fields: dict) -> FrameLayout:
+    return FrameLayout(int(fields["elements"]), Encoding.of(fields["encoding"]))
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _unpack(archive: Path, cache: Path | None) -> Path:
+    """The folder that `archive` was unpacked to, named by its content."""
+    target = (cache or default_cache()) / "bundles" / _sha256(archive)[:32]
+    if not target.is_dir():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+            try:
+                with zipfile.ZipFile(archive) as content:
+                    content.extractall(Path(scratch) / "new")
+            except (OSError, zipfile.BadZipFile) as error:
+                raise BundleError(f"{archive}: can't be unpacked ({error})") from error
+            shutil.move(str(Path(scratch) / "new"), target)
+    manifests = sorted(target.glob(MANIFEST)) or sorted(target.glob(f"*/{MANIFEST}"))
+    return manifests[0].parent if manifests else target
+
+
+def default_cache() -> Path:
+    """Where what can be made again is kept, unless the caller says otherwise."""
+    return Path.home() / ".cache" / "bitfold"

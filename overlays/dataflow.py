@@ -1,0 +1,210 @@
+"""The dataflow overlay: one stage a layer, wired by streams, all on chip.
+
+What stands here mirrors the RTL module for module: a stage or link says which parameters its module
+gets, and when beats leave it if they come at given cycles. From that, latency and initiation
+interval are predicted exactly.
+
+    input port -> link -> stage [-> stage wired directly] -> link -> ... -> link -> output port
+
+A stage that takes a beat every cycle at its producer's width (the threshold behind a matrix, the
+argmax behind the last one) is wired to it directly; every other one has a link in front.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bitfold.models.encoding import Encoding
+from bitfold.overlays.packing import FrameLayout
+
+
+@dataclass(frozen=True)
+class Fold:
+    """How much of a layer is done in one cycle: `pe` rows and `simd` columns."""
+
+    pe: int
+    simd: int = 1
+
+
+SHELL_CYCLES = 6
+
+Folding = Mapping[str, Fold]
+"""A Fold for each layer that has a choice: every Dense, and a Threshold in front of the first."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """stream_link: `lanes_in` elements a beat to `lanes_out`, with a buffered frame between."""
+
+    bits: int
+    elements: int
+    lanes_in: int
+    wide: int
+    kept: int
+    padded: int
+    lanes_out: int
+
+    @property
+    def depth(self) -> int:
+        """Buffered beats: a frame and the one being taken, rounded up for the pointers."""
+        return 1 << (self.elements // self.kept).bit_length()
+
+    def departures(self, arrivals: np.ndarray) -> np.ndarray:
+        widened = arrivals[self.wide // self.lanes_in - 1 :: self.wide // self.lanes_in]
+        parts = np.repeat(widened + 1, self.padded // self.lanes_out)
+        return _one_a_cycle(parts)
+
+
+@dataclass(frozen=True)
+class MatrixStage:
+    """mvau: a Dense layer, PE x SIMD products a cycle."""
+
+    name: str
+    rows: int
+    columns: int
+    fold: Fold
+    input: Encoding
+    weight: Encoding
+    output: Encoding
+    parameter: str
+
+    elements_in = property(lambda self: self.columns)
+    elements_out = property(lambda self: self.rows)
+    lanes_in = property(lambda self: self.fold.simd)
+    lanes_out = property(lambda self: self.fold.pe)
+    synapse_fold = property(lambda self: self.columns // self.fold.simd)
+    neuron_fold = property(lambda self: self.rows // self.fold.pe)
+
+    @property
+    def cycles(self) -> int:
+        """Cycles a frame."""
+        return self.neuron_fold * self.synapse_fold
+
+    @property
+    def latency_cycles(self) -> int:
+        """From the beat that completes a block of rows to its accumulators."""
+        return 3 if self.synapse_fold > 1 else 2
+
+    def departures(self, arrivals: np.ndarray) -> np.ndarray:
+        last_column = arrivals[-1]
+        blocks = np.arange(self.neuron_fold, dtype=np.int64)
+        return last_column + blocks * self.synapse_fold + self.latency_cycles
+
+
+@dataclass(frozen=True)
+class ThresholdStage:
+    """threshold: counts the thresholds that are reached, one bit of the count a cycle."""
+
+    name: str
+    channels: int
+    fold: Fold
+    input: Encoding
+    output: Encoding
+    parameter: str
+    shared: bool
+    base: int
+    levels: int
+
+    elements_in = property(lambda self: self.channels)
+    elements_out = property(lambda self: self.channels)
+    lanes_in = property(lambda self: self.fold.pe)
+    lanes_out = property(lambda self: self.fold.pe)
+    cycles = property(lambda self: self.channels // self.fold.pe)
+
+    @property
+    def level_bits(self) -> int:
+        return self.levels.bit_length()
+
+    @property
+    def latency_cycles(self) -> int:
+        return self.level_bits
+
+    def departures(self, arrivals: np.ndarray) -> np.ndarray:
+        return arrivals + self.latency_cycles
+
+
+@dataclass(frozen=True)
+class ArgMaxStage:
+    """argmax: the index of the largest score."""
+
+    name: str
+    rows: int
+    fold: Fold
+    input: Encoding
+    output: Encoding
+
+    elements_in = property(lambda self: self.rows)
+    elements_out = property(lambda self: 1)
+    lanes_in = property(lambda self: self.fold.pe)
+    lanes_out = property(lambda self: 1)
+    cycles = property(lambda self: self.rows // self.fold.pe)
+    latency_cycles = property(lambda self: 2)
+
+    def departures(self, arrivals: np.ndarray) -> np.ndarray:
+        return arrivals[-1:] + self.latency_cycles
+
+
+Stage = MatrixStage | ThresholdStage | ArgMaxStage
+
+
+@dataclass(frozen=True)
+class DataflowOverlay:
+    """Stages in order; `links[i]` stands in front of `stages[i]` (None: wired directly) and
+    `links[-1]` in front of the output port."""
+
+    input: FrameLayout
+    output: FrameLayout
+    stages: tuple[Stage, ...]
+    links: tuple[Link | None, ...]
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers that have counters: the stages with a link in front."""
+        return tuple(s.name for s, link in zip(self.stages, self.links) if link)
+
+    @property
+    def folding(self) -> dict[str, Fold]:
+        return {s.name: s.fold for s, link in zip(self.stages, self.links) if link}
+
+    @property
+    def latency_cycles(self) -> int:
+        """From a frame's first accepted input beat to its last output beat, unstalled."""
+        times = np.arange(self.input.beats, dtype=np.int64)
+        for stage, link in zip(self.stages, self.links):
+            times = stage.departures(link.departures(times) if link else times)
+        return int(self.links[-1].departures(times)[-1])
+
+    @property
+    def initiation_interval(self) -> int:
+        """Cycles between successive frames: what the slowest stage or port takes for one."""
+        return max(self.input.beats, self.output.beats, *(s.cycles for s in self.stages))
+
+    @property
+    def bottleneck(self) -> str:
+        """The name of what decides the initiation interval."""
+        slowest = max(self.stages, key=lambda stage: stage.cycles)
+        if slowest.cycles == self.initiation_interval:
+            return slowest.name
+        return "input port" if self.input.beats == self.initiation_interval else "output port"
+
+
+def _one_a_cycle(ready: np.ndarray) -> np.ndarray:
+    """When beats move that are ready at `ready` (ascending), at most one a cycle."""
+    order = np.arange(len(ready), dtype=np.int64)
+    return np.maximum.accumulate(ready - order) + order
+
+
+def call_cycles(
+    latency_cycles: int, initiation_interval: int, frames: int, memory_latency_cycles: int
+) -> int:
+    """Cycles of a call through the shell, as its counter counts, on a memory that answers after
+    `memory_latency_cycles` and moves a beat a cycle."""
+    return (
+        SHELL_CYCLES
+        + 2 * memory_latency_cycles
+        + latency_cycles
+        + (frames - 1) * initiation_interval
+    )

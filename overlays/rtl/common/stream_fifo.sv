@@ -1,0 +1,62 @@
+// First-in first-out buffer between two streams; a beat can leave in the cycle after it came.
+`default_nettype none
+
+module stream_fifo #(
+  parameter WIDTH = 8,  // bits of a beat, >= 1
+  parameter DEPTH = 2   // beats, a power of two >= 2
+) (
+  input  wire             aclk,
+  input  wire             aresetn,
+  input  wire [WIDTH-1:0] s_axis_tdata,
+  input  wire             s_axis_tvalid,
+  output wire             s_axis_tready,
+  output wire [WIDTH-1:0] m_axis_tdata,
+  output wire             m_axis_tvalid,
+  input  wire             m_axis_tready
+);
+  localparam POINTER_BITS = $clog2(DEPTH);
+
+  generate
+    if (DEPTH < 2 || (DEPTH & (DEPTH - 1)) != 0) begin : g_bad_depth
+      $error("DEPTH must be a power of two >= 2");
+    end
+  endgenerate
+
+  reg [WIDTH-1:0]    beats[0:DEPTH-1];
+  // One bit more than an address, so that full and empty differ.
+  reg [POINTER_BITS:0] written, taken;
+
+  wire push = s_axis_tvalid && s_axis_tready;
+  wire pop = m_axis_tvalid && m_axis_tready;
+
+  assign s_axis_tready = (written - taken) != DEPTH[POINTER_BITS:0];
+  assign m_axis_tvalid = written != taken;
+  assign m_axis_tdata = beats[taken[POINTER_BITS-1:0]];
+
+  always @(posedge aclk) begin
+    if (push) beats[written[POINTER_BITS-1:0]] <= s_axis_tdata;
+    if (!aresetn) begin
+      written <= 0;
+      taken <= 0;
+    end else begin
+      if (push) written <= written + 1'b1;
+      if (pop) taken <= taken + 1'b1;
+    end
+  end
+
+`ifdef VERILATOR
+  // AXI4-Stream: a valid beat stays as it is until it is taken.
+  reg waiting;
+  reg [WIDTH-1:0] waiting_data;
+  always @(posedge aclk) begin
+    waiting <= aresetn && s_axis_tvalid && !s_axis_tready;
+    waiting_data <= s_axis_tdata;
+    if (aresetn && waiting) begin
+      assert (s_axis_tvalid && s_axis_tdata == waiting_data)
+      else $error("a waiting beat changed or went away");
+    end
+  end
+`endif
+endmodule
+
+`default_nettype wire

@@ -1,0 +1,164 @@
+"""Drives a dataflow overlay through its registers: the same on a board and on the RTL."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import numpy as np
+
+from bitfold.models.errors import BuildIdError, DeviceError, StallError
+from bitfold.overlays.bundle import Bundle
+from bitfold.overlays.dataflow import call_cycles
+from bitfold.overlays.registers import (
+    ABI_VERSION,
+    MAGIC,
+    REGISTERS,
+    ErrorCode,
+    Kind,
+    stall_reason,
+)
+from bitfold.runtime.device import Call, Port
+
+MAX_CALL_BEATS = 1 << 20
+"""A call moves at most 8 MiB each way; more frames take more calls."""
+
+
+class Driver:
+    """One overlay behind `port`. Raises DeviceError unless it is the one that `bundle` is."""
+
+    def __init__(self, bundle: Bundle, port: Port):
+        self.bundle = bundle
+        self.port = port
+        self._check_overlay()
+
+    def run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
+        """As Device.run; batches are cut to what fits into one call."""
+        largest = max(self.bundle.input.beats, self.bundle.output.beats)
+        frames = max(1, MAX_CALL_BEATS // largest)
+        parts, calls = [], []
+        for start in range(0, len(x), frames):
+            outputs, call = self._call(x[start : start + frames])
+            parts.append(outputs)
+            calls.append(call)
+        if not calls:
+            return np.zeros((0, self.bundle.output.elements), np.int64), Call(0, 0, 0)
+        return np.concatenate(parts), _total(calls)
+
+    def _call(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
+        frames = len(x)
+        with (
+            self._buffer(frames * self.bundle.input.beats) as source,
+            self._buffer(frames * self.bundle.output.beats) as destination,
+        ):
+            source.beats[:] = self.bundle.input.pack(x).reshape(-1)
+            source.flush()
+            destination.flush()  # so that no stale line is written back over the results
+            self.port.write(REGISTERS.SOURCE.offset, source.address)
+            self.port.write(REGISTERS.DESTINATION.offset, destination.address)
+            self.port.write(REGISTERS.FRAMES.offset, frames)
+            self._start_and_wait(frames)
+            destination.invalidate()
+            return self.bundle.output.unpack(destination.beats), self._report(frames)
+
+    def _start_and_wait(self, frames: int) -> None:
+        control, status = REGISTERS.CONTROL, REGISTERS.STATUS
+        enabled = control["irq_enable"].mask
+        self.port.write(REGISTERS.IRQ_PENDING.offset, REGISTERS.IRQ_PENDING["done"].mask)
+        self.port.write(control.offset, enabled | control["start"].mask)
+        try:
+            word = self.port.read(status.offset)
+            while not status["done"].get(word):
+                self.port.wait()
+                word = self.port.read(status.offset)
+        except BaseException:  # an interrupted call must not write into freed memory
+            self.port.write(control.offset, control["soft_reset"].mask)
+            raise
+        error = ErrorCode(status["error"].get(word))
+        if error is ErrorCode.NONE:
+            return
+        taken = self.port.read(REGISTERS.FRAMES_IN.offset)
+        given = self.port.read(REGISTERS.FRAMES_OUT.offset)
+        stalled = self.port.read(REGISTERS.STALLED_PORTS.offset)
+        if status["bus_stuck"].get(word):
+            self.port.write(control.offset, control["soft_reset"].mask)
+        progress = f"{taken} of {frames} frames went in, {given} came out"
+        if error is ErrorCode.WATCHDOG:
+            raise StallError(
+                f"{self.bundle.name}: stalled: {stall_reason(stalled)} ({progress}); "
+                "the call was ended and the overlay can be called again"
+            )
+        raise DeviceError(f"{self.bundle.name}: {error.text} ({progress})")
+
+    def _report(self, frames: int) -> Call:
+        read = self.port.read
+        cycles = read(REGISTERS.CYCLES_LOW.offset) | read(REGISTERS.CYCLES_HIGH.offset) << 32
+        first_in, first_out, last_out = (
+            read(register.offset)
+            for register in (REGISTERS.FIRST_IN, REGISTERS.FIRST_OUT, REGISTERS.LAST_OUT)
+        )
+        return Call(
+            frames=frames,
+            predicted_cycles=call_cycles(
+                self.bundle.latency_cycles,
+                self.bundle.initiation_interval,
+                frames,
+                self.port.memory_latency_cycles,
+            ),
+            cycles=cycles,
+            latency_cycles=first_out - first_in,
+            initiation_interval=(last_out - first_out) / (frames - 1) if frames > 1 else None,
+            busy_cycles=self._layer_counters(REGISTERS.LAYER_BUSY),
+            stalled_cycles=self._layer_counters(REGISTERS.LAYER_STALLED),
+        )
+
+    def _layer_counters(self, register) -> dict[str, int]:
+        return {layer: self.port.read(register.at(i)) for i, layer in enumerate(self.bundle.layers)}
+
+    def _check_overlay(self) -> None:
+        magic, version = (
+            self.port.read(register.offset) for register in (REGISTERS.MAGIC, REGISTERS.ABI_VERSION)
+        )
+        if magic != MAGIC:
+            raise DeviceError(f"the device holds no bitfold overlay (it reads 0x{magic:08X})")
+        if version != ABI_VERSION:
+            raise DeviceError(
+                f"the overlay has register map {version}, this bitfold drives {ABI_VERSION}; "
+                "compile the bundle again"
+            )
+        kind = Kind(self.port.read(REGISTERS.KIND.offset)).name.lower()
+        if kind != self.bundle.kind:
+            raise BuildIdError(
+                f"{self.bundle.name} is a {self.bundle.kind} overlay, the device holds a {kind} one"
+            )
+        words = [self.port.read(REGISTERS.BUILD_ID_0.offset + 4 * i) for i in range(4)]
+        build_id = "".join(f"{word:08x}" for word in reversed(words))
+        if build_id != self.bundle.build_id:
+            raise BuildIdError(
+                f"the device holds build {build_id}, but bundle {self.bundle.path} is build "
+                f"{self.bundle.build_id}; load the bundle's own bitstream"
+            )
+
+    @contextmanager
+    def _buffer(self, beats: int):
+        buffer = self.port.allocate(beats)
+        try:
+            yield buffer
+        finally:
+            buffer.free()
+
+
+def _total(calls: list[Call]) -> Call:
+    """Calls after each other as one; latency and interval are those of the first."""
+    if len(calls) == 1:
+        return calls[0]
+    return Call(
+        frames=sum(call.frames for call in calls),
+        predicted_cycles=sum(call.predicted_cycles for call in calls),
+        cycles=sum(call.cycles for call in calls),
+        latency_cycles=calls[0].latency_cycles,
+        initiation_interval=calls[0].initiation_interval,
+        busy_cycles={k: sum(c.busy_cycles[k] for c in calls) for k in calls[0].busy_cycles},
+        stalled_cycles={
+            k: sum(c.stalled_cycles[k] for c in calls) for k in calls[0].stalled_cycles
+        },
+    )

@@ -1,0 +1,159 @@
+"""The RTL of a bundle as a device: the whole overlay with its shell, in front of a memory."""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bitfold.models.errors import DeviceError
+from bitfold.overlays.bundle import Bundle, default_cache
+from bitfold.overlays.packing import BEAT_BYTES
+from bitfold.overlays.registers import REGISTERS
+from bitfold.runtime.device import Call
+from bitfold.runtime.driver import Driver
+from bitfold.runtime.verilator import build_library
+
+MEMORY_BASE = 0x1000_0000
+MEMORY_BYTES = 64 << 20
+CYCLES_A_WAIT = 200_000
+"""Cycles between two looks from Python, so that Ctrl-C works: a fraction of a second."""
+
+CHANNELS = ("AR", "R", "AW", "W", "B")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """How the simulated memory behaves.
+
+    It answers after `latency_cycles` and then moves a beat a cycle; with `hesitation_percent` each
+    of its channels stands still in that share of the cycles, at random after `seed`; the channels
+    in `mute` (of AR, R, AW, W, B) never move.
+    """
+
+    latency_cycles: int = 20
+    hesitation_percent: int = 0
+    seed: int = 0
+    mute: tuple[str, ...] = ()
+
+
+class VerilatedDevice:
+    """Builds the simulation of `bundle` (or takes it from `cache`) and runs frames through it."""
+
+    name = "verilated"
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        memory: Memory = Memory(),
+        cache: Path | None = None,
+        watchdog_cycles: int = 0,
+        progress: Callable[[str], None] = lambda step: None,
+    ):
+        library = build_library(bundle.rtl, cache or default_cache(), progress)
+        self.port = VerilatedPort(library, bundle.images, memory)
+        self._driver = Driver(bundle, self.port)
+        self.port.write(REGISTERS.WATCHDOG.offset, watchdog_cycles)
+
+    def run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
+        return self._driver.run(x)
+
+    def close(self) -> None:
+        self.port.close()
+
+
+class VerilatedPort:
+    """Registers and memory of a simulated overlay, cycle by cycle."""
+
+    def __init__(self, library: Path, images: Path, memory: Memory = Memory()):
+        self._library = _load(library)
+        self._memory = np.zeros(MEMORY_BYTES // BEAT_BYTES, np.uint64)
+        self._used = 0  # beats handed out; buffers are freed in the order of a stack
+        self._handle = self._library.bitfold_open(
+            self._memory.ctypes.data, MEMORY_BASE, MEMORY_BYTES, str(images).encode()
+        )
+        self._close = weakref.finalize(self, self._library.bitfold_close, self._handle)
+        self.configure(memory)
+
+    def configure(self, memory: Memory) -> None:
+        """Changes how the memory behaves from now on."""
+        self.memory_latency_cycles = memory.latency_cycles
+        mute = sum(1 << CHANNELS.index(channel) for channel in memory.mute)
+        self._library.bitfold_configure(
+            self._handle, memory.latency_cycles, memory.hesitation_percent, memory.seed, mute
+        )
+
+    def read(self, offset: int) -> int:
+        value = ctypes.c_uint32()
+        response = self._library.bitfold_read(self._handle, offset, ctypes.byref(value))
+        self._check(response, f"reading register 0x{offset:03X}")
+        return value.value
+
+    def write(self, offset: int, value: int) -> None:
+        response = self._library.bitfold_write(self._handle, offset, int(value))
+        self._check(response, f"writing register 0x{offset:03X}")
+
+    def allocate(self, beats: int) -> _Buffer:
+        if self._used + beats > len(self._memory):
+            raise DeviceError(
+                f"{beats * BEAT_BYTES} bytes do not fit into the {MEMORY_BYTES} bytes of simulated "
+                "memory; run fewer frames at a time"
+            )
+        buffer = _Buffer(self, self._used, self._memory[self._used : self._used + beats])
+        self._used += beats
+        return buffer
+
+    def wait(self) -> None:
+        self._library.bitfold_run(self._handle, CYCLES_A_WAIT)
+        if self._library.bitfold_failed(self._handle):
+            raise DeviceError("an assertion in the RTL failed; it is printed above")
+
+    def close(self) -> None:
+        self._close()
+
+    def _check(self, response: int, action: str) -> None:
+        if response < 0:
+            raise DeviceError(f"{action}: the overlay does not answer")
+        if response:
+            raise DeviceError(f"{action}: the overlay answered with AXI error {response}")
+
+
+class _Buffer:
+    """A stretch of the simulated memory, which has no cache in front."""
+
+    def __init__(self, port: VerilatedPort, start: int, beats: np.ndarray):
+        self._port, self._start = port, start
+        self.address = MEMORY_BASE + start * BEAT_BYTES
+        self.beats = beats
+
+    def flush(self) -> None:
+        pass
+
+    def invalidate(self) -> None:
+        pass
+
+    def free(self) -> None:
+        self._port._used = self._start
+
+
+def _load(library: Path) -> ctypes.CDLL:
+    """The C functions of harness.cpp."""
+    loaded = ctypes.CDLL(str(library))
+    handle, u32, u64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64
+    signatures = {
+        "open": (handle, [ctypes.c_void_p, u32, u32, ctypes.c_char_p]),
+        "close": (None, [handle]),
+        "configure": (None, [handle, u32, u32, u64, u32]),
+        "write": (ctypes.c_int, [handle, u32, u32]),
+        "read": (ctypes.c_int, [handle, u32, ctypes.POINTER(u32)]),
+        "run": (u64, [handle, u64]),
+        "failed": (ctypes.c_int, [handle]),
+    }
+    for name, (result, arguments) in signatures.items():
+        function = getattr(loaded, f"bitfold_{name}")
+        function.restype, function.argtypes = result, arguments
+    return loaded
