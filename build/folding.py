@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from bitfold.build.dataflow import foldable, plan
+from bitfold.build.resources import estimate_luts
 from bitfold.models.errors import FoldingError
 from bitfold.models.network import Dense, Network, Threshold
 from bitfold.overlays.dataflow import Fold
@@ -59,16 +61,12 @@ def for_frames_per_second(network: Network, frames: float, clock_mhz: float) -> 
 
 def for_luts(network: Network, luts: int) -> dict[str, Fold]:
     """The fastest folding whose core is estimated at no more than `luts` LUTs."""
-    from bitfold.build.resources import estimate_luts
 
     def cost(cycles: int) -> int:
         return estimate_luts(plan(network, for_cycles(network, cycles)))
 
-    slowest = max(rows * columns for rows, columns in foldable(network).values())
-    fastest = plan(
-        network, {name: Fold(rows, columns) for name, (rows, columns) in foldable(network).items()}
-    ).initiation_interval
-    slowest = max(slowest, fastest)
+    fastest = least_cycles(network)
+    slowest = max(fastest, *(rows * columns for rows, columns in foldable(network).values()))
     if cost(slowest) > luts:
         raise FoldingError(
             f"{network.name}: even one product a cycle is estimated at {cost(slowest)} LUTs, above "
@@ -111,6 +109,54 @@ def from_json(network: Network, file: Path) -> dict[str, Fold]:
             _factor(file, said, "PE", factors), _factor(file, said, "SIMD", factors, 1)
         )
     return folding
+
+
+def choose(
+    network: Network,
+    cycles: int | None = None,
+    frames_per_second: float | None = None,
+    luts: int | None = None,
+    file: Path | None = None,
+    clock_mhz: float = 100.0,
+) -> dict[str, Fold]:
+    """The folding for the one target that is given, or for DEFAULT_CYCLES.
+
+    A port that is slower than the default target sets the pace where the user names none.
+    """
+    targets = {"cycles": cycles, "fps": frames_per_second, "luts": luts, "folding": file}
+    named = [name for name, value in targets.items() if value is not None]
+    if len(named) > 1:
+        raise FoldingError(f"{' and '.join(named)} are targets of their own; give one of them")
+    if cycles is not None:
+        return for_cycles(network, cycles)
+    if frames_per_second is not None:
+        return for_frames_per_second(network, frames_per_second, clock_mhz)
+    if luts is not None:
+        return for_luts(network, luts)
+    if file is not None:
+        return from_json(network, file)
+    return for_cycles(network, max(DEFAULT_CYCLES, least_cycles(network)))
+
+
+def override(network: Network, folding: dict[str, Fold], folds: Sequence[str]) -> dict[str, Fold]:
+    """`folding` with the layers in `folds`, each written LAYER=PE,SIMD or LAYER=PE, replaced."""
+    changed = dict(folding)
+    for text in folds:
+        layer, _, factors = text.partition("=")
+        numbers = factors.split(",")
+        if layer not in folding:
+            raise FoldingError(f"{text}: {layer!r} is no layer; there are {', '.join(folding)}")
+        if len(numbers) > 2 or not all(number.strip().isdigit() for number in numbers):
+            raise FoldingError(f"{text}: write it as {layer}=PE,SIMD, as in {layer}=2,4")
+        changed[layer] = Fold(*(int(number) for number in numbers))
+    plan(network, changed)
+    return changed
+
+
+def least_cycles(network: Network) -> int:
+    """Cycles a frame that the ports alone take, however wide the layers are."""
+    unrolled = {name: Fold(rows, columns) for name, (rows, columns) in foldable(network).items()}
+    return plan(network, unrolled).initiation_interval
 
 
 def to_finn_json(network: Network, folding: dict[str, Fold]) -> dict:

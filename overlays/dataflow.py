@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -29,7 +30,8 @@ class Fold:
     simd: int = 1
 
 
-SHELL_CYCLES = 6
+SHELL_CYCLES = 5
+"""What a call takes beside its parts: start, the first address, the last answer."""
 
 Folding = Mapping[str, Fold]
 """A Fold for each layer that has a choice: every Dense, and a Threshold in front of the first."""
@@ -191,20 +193,27 @@ class DataflowOverlay:
         return "input port" if self.input.beats == self.initiation_interval else "output port"
 
 
+class DataflowFigures(Protocol):
+    """What a DataflowOverlay and the bundle of one both tell."""
+
+    input: FrameLayout
+    output: FrameLayout
+    latency_cycles: int
+    initiation_interval: int
+
+
 def _one_a_cycle(ready: np.ndarray) -> np.ndarray:
     """When beats move that are ready at `ready` (ascending), at most one a cycle."""
     order = np.arange(len(ready), dtype=np.int64)
     return np.maximum.accumulate(ready - order) + order
 
 
-def call_cycles(
-    latency_cycles: int, initiation_interval: int, frames: int, memory_latency_cycles: int
-) -> int:
+def call_cycles(overlay: DataflowFigures, frames: int, memory_latency_cycles: int) -> int:
     """Cycles of a call through the shell, as its counter counts, on a memory that answers after
     `memory_latency_cycles` and moves a beat a cycle."""
-    return (
-        SHELL_CYCLES
-        + 2 * memory_latency_cycles
-        + latency_cycles
-        + (frames - 1) * initiation_interval
-    )
+    if not frames:
+        return 0
+    # The shell multiplies frames by beats, one bit of the larger number of beats a cycle.
+    multiply = max(overlay.input.beats, overlay.output.beats).bit_length()
+    core = overlay.latency_cycles + (frames - 1) * overlay.initiation_interval
+    return SHELL_CYCLES + multiply + 2 * memory_latency_cycles + core

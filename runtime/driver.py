@@ -98,12 +98,7 @@ class Driver:
         )
         return Call(
             frames=frames,
-            predicted_cycles=call_cycles(
-                self.bundle.latency_cycles,
-                self.bundle.initiation_interval,
-                frames,
-                self.port.memory_latency_cycles,
-            ),
+            predicted_cycles=call_cycles(self.bundle, frames, self.port.memory_latency_cycles),
             cycles=cycles,
             latency_cycles=first_out - first_in,
             initiation_interval=(last_out - first_out) / (frames - 1) if frames > 1 else None,

@@ -1,0 +1,41 @@
+"""The command line: `bitfold COMMAND`. Each command is a file in commands/."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import click
+
+from bitfold.build.commands.compile import compile_command
+from bitfold.build.commands.demo import demo_command
+from bitfold.build.commands.doctor import doctor_command
+from bitfold.build.commands.export import export_command
+from bitfold.build.commands.inspect import inspect_command
+from bitfold.build.commands.run import run_command
+from bitfold.build.commands.train import train_command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(version("bitfold"), prog_name="bitfold")
+def main() -> None:
+    """From a binarized or quantized network to an FPGA overlay, and back to its answers.
+
+    \b
+    bitfold demo                             all of it, on the iris data
+    bitfold train iris_64_32_32 -q W1A3      train a network
+    bitfold export MODEL.safetensors         write it as QONNX
+    bitfold compile MODEL.onnx               make an overlay for it (or for any QONNX file)
+    bitfold run MODEL.bundle --dataset iris  run it, on the RTL
+    """
+
+
+for _command in (
+    demo_command,
+    train_command,
+    export_command,
+    compile_command,
+    run_command,
+    inspect_command,
+    doctor_command,
+):
+    main.add_command(_command)

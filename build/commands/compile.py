@@ -1,0 +1,140 @@
+"""`bitfold compile`: makes a dataflow overlay from a QONNX file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bitfold.build import console
+from bitfold.models.errors import FrontendError
+
+
+@click.argument("qonnx", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The bundle; default QONNX with .bundle.",
+)
+@click.option("--cycles", type=int, help="Target: at most so many cycles a frame (default 64).")
+@click.option("--fps", type=float, help="Target: frames a second at --clock.")
+@click.option("--luts", type=int, help="Target: as fast as so many LUTs (estimated) allow.")
+@click.option(
+    "--folding",
+    "folding_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="PE and SIMD from a JSON file: bitfold's own or FINN's folding config.",
+)
+@click.option(
+    "--fold",
+    "folds",
+    multiple=True,
+    metavar="LAYER=PE,SIMD",
+    help="PE and SIMD of one layer; may be repeated.",
+)
+@click.option("--clock", "clock_mhz", default=100.0, show_default=True, help="Clock in MHz.")
+@click.option(
+    "--argmax", is_flag=True, help="Let the overlay choose the class, where that is exact."
+)
+@click.option(
+    "--input-encoding",
+    metavar="NAME",
+    help="What the hardware takes where the file does not say: UINT8 for pixels.",
+)
+@click.option(
+    "--input-scale",
+    metavar="NUMBER",
+    help="What one step of --input-encoding is worth: 1/255 for pixels.",
+)
+@click.option("--name", help="Of the network; default the file's.")
+@click.option(
+    "--no-check", is_flag=True, help="Skip the comparison with the QONNX file on random samples."
+)
+def compile_qonnx(
+    qonnx,
+    output,
+    cycles,
+    fps,
+    luts,
+    folding_file,
+    folds,
+    clock_mhz,
+    argmax,
+    input_encoding,
+    input_scale,
+    name,
+    no_check,
+) -> dict:
+    """Make a dataflow overlay for the network in QONNX: its RTL, its memory images, its figures.
+
+    \b
+    bitfold compile iris.onnx
+    bitfold compile iris.onnx --cycles 16 --argmax
+    bitfold compile tfc.onnx --input-encoding UINT8 --input-scale 1/255 --luts 20000
+    """
+    output = output or qonnx.with_suffix(".bundle")
+    with console.steps(f"compiling {qonnx.name}") as say:
+        say("loading FINN's passes")
+        from bitfold.build import folding
+        from bitfold.build.compiler import compile_dataflow
+        from bitfold.build.frontend import random_samples, read_qonnx, verify_against_source
+        from bitfold.build.passes.argmax import choose_class_on_chip
+
+        network = read_qonnx(
+            qonnx,
+            input_encoding=input_encoding,
+            input_scale=_number(input_scale),
+            name=name,
+            progress=say,
+        )
+        checked = 0
+        if not no_check:
+            say("comparing with the QONNX file")
+            samples = random_samples(network, 100)
+            comparison = verify_against_source(network, qonnx, samples)
+            if not comparison.exact:
+                raise FrontendError(
+                    f"{qonnx}: the integer network differs from the file on "
+                    f"{len(comparison.mismatches)} of {len(samples)} random samples, first in "
+                    f"{comparison.layer}; nothing was written. Please report the file"
+                )
+            checked = len(samples)
+        if argmax:
+            network = choose_class_on_chip(network)
+        chosen = folding.choose(
+            network,
+            cycles=cycles,
+            frames_per_second=fps,
+            luts=luts,
+            file=folding_file,
+            clock_mhz=clock_mhz,
+        )
+        chosen = folding.override(network, chosen, folds)
+        say("writing the overlay")
+        bundle = compile_dataflow(network, chosen, output, clock_mhz)
+    from bitfold.build.commands.inspect import describe, show
+
+    description = describe(bundle)
+    show(description)
+    if checked:
+        console.out.print(f"equal to {qonnx.name} on {checked} random samples, every layer")
+    console.out.print(f"bundle: {output}")
+    return {**description, "bundle": str(output), "checked_samples": checked}
+
+
+def _number(text: str | None) -> float | None:
+    """A decimal number or a fraction such as 1/255."""
+    if text is None:
+        return None
+    try:
+        numerator, _, denominator = text.partition("/")
+        return float(numerator) / float(denominator or 1)
+    except (ValueError, ZeroDivisionError):
+        raise click.UsageError(
+            f"--input-scale {text!r} is not a number like 0.5 or 1/255"
+        ) from None
+
+
+compile_command = console.command(compile_qonnx)
+compile_command.name = "compile"

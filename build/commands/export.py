@@ -1,0 +1,35 @@
+"""`bitfold export`: writes a checkpoint as QONNX."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bitfold.build import console
+
+
+@click.argument("checkpoint", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The QONNX file; default CHECKPOINT with .onnx.",
+)
+def export(checkpoint, output) -> dict:
+    """Write CHECKPOINT as QONNX, checked to give exactly what torch gives."""
+    output = output or checkpoint.with_suffix(".onnx")
+    with console.steps(f"exporting {checkpoint.name}") as say:
+        say("loading torch")
+        from bitfold.models.checkpoints import load_checkpoint
+        from bitfold.models.datasets import load_iris
+        from bitfold.models.export import export_qonnx
+
+        model = load_checkpoint(checkpoint)
+        say("writing and checking")
+        export_qonnx(model, output, load_iris().features if model.dataset == "iris" else None)
+    console.out.print(f"{model.name}: {output}, equal to torch bit for bit")
+    return {"network": model.name, "qonnx": str(output)}
+
+
+export_command = console.command(export)

@@ -1,0 +1,136 @@
+"""`bitfold run`: runs samples through a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.table import Table
+
+from bitfold.build import console
+from bitfold.build.commands.train import confusion_table
+from bitfold.models.errors import InputError
+from bitfold.models.files import whole_file
+from bitfold.runtime.accelerator import DEVICES, Accelerator
+
+SHOWN = 10
+
+
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("samples", type=click.Path(dir_okay=False, path_type=Path), required=False)
+@click.option(
+    "--dataset", type=click.Choice(["iris", "mnist"]), help="Run this data, and score it."
+)
+@click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
+@click.option("--limit", type=click.IntRange(min=1), help="Run only the first so many samples.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep the output integers: .npy or .csv.",
+)
+def run(bundle, samples, dataset, device, limit, output) -> dict:
+    """Run SAMPLES (.npy or .csv, a row a sample) or a dataset through BUNDLE.
+
+    Numbers with a fraction are measurements; integers in an .npy file are the network's input
+    integers. Every output is compared with the integer network.
+    """
+    x, labels = _samples(samples, dataset)
+    x, labels = x[:limit], None if labels is None else labels[:limit]
+    with console.steps(f"running {bundle.name}") as say:
+        with Accelerator(bundle, device, progress=say) as accelerator:
+            say(f"{len(x)} samples")
+            outputs = accelerator.run(x)
+        network, call = accelerator.network, accelerator.last_call
+        expected = network(network.quantize(x))
+    classes = network.classes(outputs)
+    mismatches = int((outputs != expected).any(axis=1).sum())
+    if output:
+        _keep(output, outputs)
+    result = {
+        "bundle": str(bundle),
+        "network": network.name,
+        "overlay": accelerator.bundle.kind,
+        "device": accelerator.device.name,
+        "samples": len(x),
+        "mismatches": mismatches,
+        "exact": mismatches == 0,
+        "classes": classes.tolist(),
+        "cycles": call.cycles,
+        "cycles_predicted": call.predicted_cycles,
+        "latency_cycles": call.latency_cycles,
+        "latency_cycles_predicted": accelerator.bundle.latency_cycles,
+        "initiation_interval": call.initiation_interval,
+        "initiation_interval_predicted": accelerator.bundle.initiation_interval,
+        "busy_cycles": dict(call.busy_cycles),
+        "stalled_cycles": dict(call.stalled_cycles),
+        "failed": mismatches > 0,
+    }
+    if labels is not None:
+        from bitfold.models.metrics import measure
+
+        count = len(network.labels) or int(max(labels.max(), classes.max())) + 1
+        result["metrics"] = measure(labels, classes, count).to_json()
+    _show(result, network.labels)
+    return result
+
+
+def _samples(file: Path | None, dataset: str | None) -> tuple[np.ndarray, np.ndarray | None]:
+    if (file is None) == (dataset is None):
+        raise click.UsageError("give SAMPLES or --dataset, one of them")
+    if dataset:
+        from bitfold.models.datasets import load_iris, load_mnist
+
+        data = load_iris() if dataset == "iris" else load_mnist("test")
+        return data.features, data.labels
+    try:
+        if file.suffix == ".npy":
+            return np.load(file, allow_pickle=False), None
+        return np.loadtxt(file, delimiter=",", ndmin=2, dtype=np.float32), None
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{file}: not samples ({error}); give an .npy file, or a .csv of numbers only"
+        ) from error
+
+
+def _keep(file: Path, outputs: np.ndarray) -> None:
+    with whole_file(file) as partial, partial.open("wb") as stream:
+        if file.suffix == ".npy":
+            np.save(stream, outputs)
+        else:
+            np.savetxt(stream, outputs, fmt="%d", delimiter=",")
+
+
+def _show(result: dict, labels: tuple[str, ...]) -> None:
+    names = [labels[c] if labels else str(c) for c in result["classes"][:SHOWN]]
+    more = f", and {result['samples'] - SHOWN} more" if result["samples"] > SHOWN else ""
+    console.out.print(f"{', '.join(names)}{more}", highlight=False)
+    if "metrics" in result:
+        metrics = result["metrics"]
+        console.out.print(f"accuracy {metrics['accuracy']:.2%} of {metrics['samples']} samples")
+        numbers = tuple(str(i) for i in range(len(metrics["confusion"])))
+        console.out.print(confusion_table(metrics["confusion"], labels or numbers))
+    table = Table("", "predicted", "measured")
+    for name, key in (
+        ("cycles of the call", "cycles"),
+        ("latency, cycles", "latency_cycles"),
+        ("initiation interval, cycles", "initiation_interval"),
+    ):
+        measured = result[key]
+        shown = "-" if measured is None else f"{measured:g}"
+        table.add_row(name, f"{result[f'{key}_predicted']:g}", shown)
+    console.out.print(table)
+    for layer, busy in result["busy_cycles"].items():
+        stalled = result["stalled_cycles"][layer]
+        console.out.print(f"{layer}: busy {busy} cycles, stalled {stalled}", highlight=False)
+    if result["exact"]:
+        console.out.print(
+            f"[green]exact[/]: {result['samples']} samples on the {result['device']} device equal "
+            "the integer network"
+        )
+    else:
+        console.out.print(f"[red]{result['mismatches']} samples differ[/] from the integer network")
+
+
+run_command = console.command(run)

@@ -1,0 +1,141 @@
+"""Random networks and foldings for tests. A shape fixes all that the RTL depends on; weights,
+thresholds, inputs and stalls are drawn apart from it, so that one build serves many networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bitfold.build.dataflow import foldable
+from bitfold.models.encoding import Encoding
+from bitfold.models.network import ArgMax, Dense, Network, Parameter, Tensor, Threshold
+from bitfold.overlays.dataflow import Fold
+
+WEIGHTS = ("BIPOLAR", "BINARY", "TERNARY", "INT2", "INT3", "UINT3", "INT4", "UINT4", "INT6", "INT8")
+ACTIVATIONS = (
+    *("BIPOLAR", "BINARY", "TERNARY", "UINT2", "INT2", "UINT3", "INT3", "UINT4", "INT4"),
+    *("UINT5", "INT6", "UINT8", "INT8"),
+)
+MAX_PRODUCTS = 512
+"""The most products a cycle: what is wider takes the C++ compiler too long."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes and encodings of a network: `widths` and `activations` from the input on, `weights`
+    a layer."""
+
+    widths: tuple[int, ...]
+    activations: tuple[str, ...]
+    weights: tuple[str, ...]
+    input_threshold: str | None
+    shared_thresholds: bool
+    argmax: bool
+
+
+def random_shape(seed: int) -> Shape:
+    """1 to 5 layers, widths 1 to 96, every encoding pair."""
+    random = np.random.default_rng(seed)
+    layers = int(random.integers(1, 6))
+    widths = tuple(int(w) for w in random.integers(1, 97, layers + 1))
+    return Shape(
+        widths=widths,
+        activations=tuple(str(a) for a in random.choice(ACTIVATIONS, layers)),
+        weights=tuple(str(w) for w in random.choice(WEIGHTS, layers)),
+        input_threshold=str(random.choice(ACTIVATIONS)) if random.random() < 0.3 else None,
+        shared_thresholds=bool(random.random() < 0.3),
+        argmax=bool(widths[-1] > 1 and random.random() < 0.5),
+    )
+
+
+def random_network(shape: Shape, seed: int) -> Network:
+    """A network of `shape` with random parameters.
+
+    Accumulators are declared for the widest weights of their encoding, so that networks of one
+    shape make the same RTL.
+    """
+    random = np.random.default_rng(seed)
+    tensors: dict[str, Tensor] = {}
+    parameters: dict[str, Parameter] = {}
+    nodes: list = []
+
+    def threshold(name: str, source: str, encoding: str) -> str:
+        tensor, target = tensors[source], Encoding.of(encoding)
+        levels = (target.maximum - target.minimum) // target.step
+        rows = 1 if shape.shared_thresholds else tensor.size
+        low, high = tensor.encoding.minimum, tensor.encoding.maximum + 1
+        # Crowded around zero, where accumulators are; now and then out of reach.
+        spread = max(1.0, min(high - low, 300) / 4)
+        drawn = np.rint(random.normal(0, spread, (rows, levels))).astype(np.int64)
+        drawn[random.random(drawn.shape) < 0.05] = high
+        values = np.sort(np.clip(drawn, low, high), axis=1).astype(np.int32)
+        parameters[f"{name}.t"] = Parameter(values, Encoding.for_range(min(low, -1), high))
+        tensors[name] = Tensor(tensor.size, target)
+        nodes.append(Threshold(name, source, name, f"{name}.t", target.minimum))
+        return name
+
+    here = "input"
+    tensors[here] = Tensor(shape.widths[0], Encoding.of(shape.activations[0]))
+    if shape.input_threshold:
+        here = threshold("quantize", here, shape.input_threshold)
+    for i, (rows, weight) in enumerate(zip(shape.widths[1:], shape.weights)):
+        encoding, source = Encoding.of(weight), tensors[here]
+        name = f"fc{i}"
+        values = random_values(encoding, (rows, source.size), random).astype(np.int32)
+        parameters[f"{name}.w"] = Parameter(values, encoding)
+        corners = [
+            w * x
+            for w in (encoding.minimum, encoding.maximum)
+            for x in (source.encoding.minimum, source.encoding.maximum)
+        ]
+        low, high = min(*corners, 0) * source.size, max(*corners, 0) * source.size
+        tensors[name] = Tensor(rows, Encoding.for_range(min(low, -1), high))
+        nodes.append(Dense(name, here, name, f"{name}.w"))
+        here = name
+        if i + 1 < len(shape.weights):
+            here = threshold(f"act{i}", here, shape.activations[i + 1])
+    if shape.argmax:
+        tensors["class"] = Tensor(1, Encoding.for_range(0, shape.widths[-1] - 1))
+        nodes.append(ArgMax("argmax", here, "class"))
+        here = "class"
+    return Network(
+        name="random",
+        sample_shape=(shape.widths[0],),
+        quantizer=(),
+        input="input",
+        output=here,
+        tensors=tensors,
+        parameters=parameters,
+        nodes=tuple(nodes),
+        head=(),
+    )
+
+
+def random_values(encoding: Encoding, shape: tuple[int, ...], random) -> np.ndarray:
+    """Uniform over the encoding, with its extremes more often than chance would."""
+    levels = (encoding.maximum - encoding.minimum) // encoding.step
+    drawn = random.integers(0, levels + 1, shape)
+    extreme = random.random(shape) < 0.1
+    drawn[extreme] = random.choice([0, levels], shape)[extreme]
+    return encoding.minimum + encoding.step * drawn
+
+
+def random_inputs(network: Network, frames: int, seed: int) -> np.ndarray:
+    tensor = network.tensors[network.input]
+    return random_values(tensor.encoding, (frames, tensor.size), np.random.default_rng(seed))
+
+
+def random_folding(network: Network, seed: int) -> dict[str, Fold]:
+    """Any legal folding of at most MAX_PRODUCTS products a cycle and layer."""
+    random = np.random.default_rng(seed)
+    folding = {}
+    for name, (rows, columns) in foldable(network).items():
+        legal = [
+            Fold(pe, simd)
+            for pe in range(1, rows + 1)
+            for simd in range(1, columns + 1)
+            if rows % pe == 0 and columns % simd == 0 and pe * simd <= MAX_PRODUCTS
+        ]
+        folding[name] = legal[random.integers(len(legal))]
+    return folding

@@ -1,0 +1,55 @@
+"""Random networks on the RTL: every integer, the latency and the initiation interval are exact."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from random_networks import random_folding, random_inputs, random_network, random_shape
+
+from bitfold.build.compiler import compile_dataflow
+from bitfold.runtime.verilated import Memory, VerilatedDevice
+
+FRAMES = 6
+# A failing example is not shrunk: most of its steps would build another simulation.
+NO_SHRINKING = settings(
+    phases=(Phase.explicit, Phase.generate),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def check(shape_seed: int, seed: int, folder, cache) -> None:
+    """One random network on its RTL, unhindered and with a hesitating memory."""
+    network = random_network(random_shape(shape_seed), seed)
+    bundle = compile_dataflow(network, random_folding(network, shape_seed), folder / "bundle")
+    x = random_inputs(network, FRAMES, seed)
+    device = VerilatedDevice(bundle, cache=cache)
+    try:
+        _, first = device.run(x[:1])
+        y, call = device.run(x)
+        np.testing.assert_array_equal(y, network(x))
+        assert first.latency_cycles == call.latency_cycles == bundle.latency_cycles
+        assert call.initiation_interval == bundle.initiation_interval
+        assert (first.cycles, call.cycles) == (first.predicted_cycles, call.predicted_cycles)
+        for hesitation in (30, 80):
+            device.port.configure(Memory(seed % 40 + 1, hesitation, seed))
+            y, _ = device.run(x)
+            np.testing.assert_array_equal(y, network(x))
+    finally:
+        device.close()
+
+
+@pytest.mark.parametrize("shape_seed", range(8))
+@settings(NO_SHRINKING, max_examples=25, derandomize=True)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_networks_of_one_shape_are_exact_on_one_build(shape_seed, seed, tmp_path_factory, cache):
+    check(shape_seed, seed, tmp_path_factory.mktemp("random"), cache)
+
+
+@pytest.mark.slow
+@settings(NO_SHRINKING, max_examples=200)
+@given(shape_seed=st.integers(8, 2**32 - 1), seed=st.integers(0, 2**32 - 1))
+def test_networks_of_any_shape_are_exact(shape_seed, seed, tmp_path_factory, cache):
+    check(shape_seed, seed, tmp_path_factory.mktemp("random"), cache)
