@@ -1,0 +1,299 @@
+// The engine: a loader that runs ahead, an array that computes layer after layer, and what both
+// keep on chip. One memory holds the inputs and outputs of layers, where the program says.
+`default_nettype none
+
+module offload_engine #(
+    parameter int ROWS = 16,         // 8, 16, 32 or 64, at most LANES
+    parameter int LANES = 64,        // 64, 128 or 256
+    parameter int INPUT_WORDS = 4096,  // words of LANES bits for inputs and outputs; a power of two
+    parameter int WEIGHT_WORDS = 256,  // words a row and block; a power of two
+    parameter int LAYERS = 16        // the longest program, 1 to 480
+) (
+    input wire aclk,
+    input wire aresetn,  // also low while a call is aborted
+    input wire begins,   // one cycle before a call runs
+    input wire running,
+
+    input wire [31:0] frames,
+    input wire [31:0] source,
+    input wire [31:0] destination,
+    input wire [31:0] destination_beats,
+    input wire [31:0] program_address,
+    input wire [31:0] program_length,
+
+    output wire        read_valid,
+    input  wire        read_ready,
+    output wire [31:0] read_address,
+    output wire [28:0] read_beats,
+    input  wire        read_legal,
+    input  wire [63:0] s_axis_tdata,
+    input  wire        s_axis_tvalid,
+    output wire        s_axis_tready,
+
+    output wire        write_valid,
+    input  wire        write_ready,
+    output wire [31:0] write_address,
+    output wire [28:0] write_beats,
+    input  wire        write_legal,
+    output wire [63:0] m_axis_tdata,
+    output wire        m_axis_tvalid,
+    input  wire        m_axis_tready,
+
+    output wire              input_frame,   // one cycle: a frame is loaded
+    output wire              output_frame,  // one cycle: a frame is stored
+    output logic [LAYERS-1:0] layer_busy,    // the layer's products are computed in this cycle
+    output logic [LAYERS-1:0] layer_stalled, // the layer is under way, but waits
+
+    output wire       finished,
+    output wire       failed,
+    output wire [7:0] failure
+);
+
+  localparam int INPUT_ADDRESS = $clog2(INPUT_WORDS);
+  localparam int WEIGHT_ADDRESS = $clog2(WEIGHT_WORDS);
+  localparam int INDEX_BITS = LAYERS > 1 ? $clog2(LAYERS) : 1;
+
+  generate
+    if (LANES % 64 != 0 || LANES % ROWS != 0 || ROWS % 8 != 0) begin : bad_size
+      $error("offload_engine: LANES must be a multiple of 64 and of ROWS, ROWS one of 8");
+    end
+  endgenerate
+
+  // What an ended call left behind goes with the next.
+  wire clean = aresetn && !begins;
+
+  // The layer that is computed, and the one that the loader offers.
+  offload_program_pkg::descriptor_t layer, next_layer;
+  logic [INDEX_BITS-1:0] index;
+  logic at_work, storing;
+  wire offered, all_offered;
+
+  wire [1:0] loaded;
+  wire block_done, sequencer_active, issue, advance, result_valid, result_ready, drain_idle;
+  wire store_idle, store_failed, input_overrun, output_overrun, loader_failed;
+  wire [7:0] loader_failure;
+  logic released_buffer, pipeline_busy;
+
+  wire quiet = !at_work && !offered;
+  wire take = offered && !at_work;
+  logic start;  // the cycle after a layer is taken
+  wire computed = at_work && !start && !sequencer_active && !pipeline_busy && drain_idle;
+  wire store_start = computed && layer.to_memory && !storing;
+  wire layer_done = computed && (layer.to_memory ? storing && store_idle : 1'b1) && !store_start;
+
+  assign finished = all_offered && !at_work && !offered;
+  assign failed = loader_failed || store_failed || input_overrun || output_overrun;
+  assign failure = loader_failed ? loader_failure : bitfold_registers_pkg::ERROR_BAD_SIZE;
+
+  // Steps on their way through memories and array: until the drain has the result.
+  logic [3:0] in_flight;
+  assign pipeline_busy = in_flight != '0;
+
+  always_ff @(posedge aclk) begin
+    start <= take;
+    if (take) layer <= next_layer;
+    if (store_start) storing <= 1'b1;
+    else if (layer_done) storing <= 1'b0;
+    if (layer_done) index <= index + 1'b1;
+    if (advance) in_flight <= {in_flight[2:0], issue};
+    if (block_done) released_buffer <= !released_buffer;
+    if (!clean) begin
+      at_work <= 1'b0;
+      start <= 1'b0;
+      storing <= 1'b0;
+      index <= '0;
+      in_flight <= '0;
+      released_buffer <= 1'b0;
+    end else if (take) at_work <= 1'b1;
+    else if (layer_done) at_work <= 1'b0;
+  end
+
+  always_comb begin
+    layer_busy = '0;
+    layer_stalled = '0;
+    layer_busy[index] = issue;
+    layer_stalled[index] = at_work && !issue;
+  end
+
+  // Loading.
+
+  wire loader_write;
+  wire [INPUT_ADDRESS-1:0] loader_address;
+  wire [LANES/64-1:0] beat_slices;
+  wire [ROWS-1:0] constant_write, weight_write;
+  wire [8:0] constant_write_address;
+  wire [WEIGHT_ADDRESS:0] weight_write_address;
+
+  program_loader #(
+      .ROWS(ROWS),
+      .LANES(LANES),
+      .LAYERS(LAYERS),
+      .INPUT_ADDRESS(INPUT_ADDRESS),
+      .WEIGHT_ADDRESS(WEIGHT_ADDRESS)
+  ) loader (
+      .aresetn(clean),
+      .command_valid(read_valid),
+      .command_ready(read_ready),
+      .command_address(read_address),
+      .command_beats(read_beats),
+      .command_legal(read_legal),
+      .layer(next_layer),
+      .taken(take),
+      .released({block_done && released_buffer, block_done && !released_buffer}),
+      .input_write(loader_write),
+      .input_address(loader_address),
+      .constant_address(constant_write_address),
+      .weight_address(weight_write_address),
+      .failed(loader_failed),
+      .failure(loader_failure),
+      .*
+  );
+
+  // Computing.
+
+  wire [INPUT_ADDRESS-1:0] input_read_address;
+  wire [WEIGHT_ADDRESS:0] weight_read_address;
+  wire step, step_tail, step_first, step_double, step_negative, step_last;
+
+  assign advance = !result_valid || result_ready;
+
+  layer_sequencer #(
+      .LANES(LANES),
+      .ROWS(ROWS),
+      .INPUT_ADDRESS(INPUT_ADDRESS),
+      .WEIGHT_ADDRESS(WEIGHT_ADDRESS)
+  ) sequencer (
+      .aresetn(clean),
+      .active(sequencer_active),
+      .input_address(input_read_address),
+      .weight_address(weight_read_address),
+      .overrun(input_overrun),
+      .*
+  );
+
+  logic [LANES-1:0] tail_mask;
+  wire [15:0] tail = layer.columns & 16'(LANES - 1);
+  always_ff @(posedge aclk) begin
+    for (int i = 0; i < LANES; i++) tail_mask[i] <= tail == '0 || 16'(i) < tail;
+  end
+
+  wire [LANES-1:0] input_word;
+  wire [ROWS*LANES-1:0] weight_words;
+  wire [ROWS*32-1:0] sums;
+  wire [31:0] input_sum;
+
+  bit_serial_array #(
+      .ROWS (ROWS),
+      .LANES(LANES)
+  ) array (
+      .aresetn(clean),
+      .bipolar(layer.weight_bipolar && layer.input_bipolar),
+      .*
+  );
+
+  // Results.
+
+  wire constant_read, drain_write;
+  wire [ROWS*9-1:0] constant_read_address;
+  wire [ROWS*32-1:0] constants;
+  wire [INPUT_ADDRESS-1:0] drain_address;
+  wire [LANES/ROWS-1:0] drain_slices;
+  wire [ROWS-1:0] drain_bits;
+
+  result_drain #(
+      .ROWS(ROWS),
+      .LANES(LANES),
+      .OUTPUT_ADDRESS(INPUT_ADDRESS)
+  ) drain (
+      .aresetn(clean),
+      .constant_address(constant_read_address),
+      .write(drain_write),
+      .write_address(drain_address),
+      .write_slices(drain_slices),
+      .write_bits(drain_bits),
+      .overrun(output_overrun),
+      .idle(drain_idle),
+      .*
+  );
+
+  wire store_read;
+  wire [INPUT_ADDRESS-1:0] store_address;
+
+  result_store #(
+      .LANES(LANES),
+      .OUTPUT_ADDRESS(INPUT_ADDRESS)
+  ) store (
+      .aresetn(clean),
+      .start(store_start),
+      .read(store_read),
+      .read_address(store_address),
+      .read_data(input_word),
+      .command_valid(write_valid),
+      .command_ready(write_ready),
+      .command_address(write_address),
+      .command_beats(write_beats),
+      .command_legal(write_legal),
+      .frame_stored(output_frame),
+      .idle(store_idle),
+      .failed(store_failed),
+      .*
+  );
+
+  // Memories. The loader writes inputs only while no layer is at work.
+
+  logic [LANES/8-1:0] input_slices;
+  always_comb begin
+    for (int i = 0; i < LANES / 8; i++) begin
+      input_slices[i] = loader_write ? beat_slices[i/8] : drain_write && drain_slices[i*8/ROWS];
+    end
+  end
+
+  ram #(
+      .WIDTH(LANES),
+      .DEPTH(INPUT_WORDS),
+      .SLICE(8)
+  ) inputs (
+      .aclk,
+      .write_slices(input_slices),
+      .write_address(loader_write ? loader_address : drain_address),
+      .write_data(loader_write ? {LANES / 64{s_axis_tdata}} : {LANES / ROWS{drain_bits}}),
+      .read_enable(storing ? store_read : advance),
+      .read_address(storing ? store_address : input_read_address),
+      .read_data(input_word)
+  );
+
+  genvar r;
+  generate
+    for (r = 0; r < ROWS; r = r + 1) begin : g_row
+      ram #(
+          .WIDTH(LANES),
+          .DEPTH(2 * WEIGHT_WORDS),
+          .SLICE(64)
+      ) weights (
+          .aclk,
+          .write_slices(weight_write[r] ? beat_slices : '0),
+          .write_address(weight_write_address),
+          .write_data({LANES / 64{s_axis_tdata}}),
+          .read_enable(advance),
+          .read_address(weight_read_address),
+          .read_data(weight_words[r*LANES+:LANES])
+      );
+      ram #(
+          .WIDTH(32),
+          .DEPTH(2 * offload_program_pkg::CONSTANTS),
+          .SLICE(32)
+      ) thresholds (
+          .aclk,
+          .write_slices(constant_write[r]),
+          .write_address(constant_write_address),
+          .write_data(s_axis_tdata[(r%2)*32+:32]),
+          .read_enable(constant_read),
+          .read_address(constant_read_address[r*9+:9]),
+          .read_data(constants[r*32+:32])
+      );
+    end
+  endgenerate
+
+endmodule
+
+`default_nettype wire
