@@ -53,5 +53,9 @@ class StallError(DeviceError):
     """A call that the watchdog ended: names the port that stalled."""
 
 
+class OutputError(BitfoldError):
+    """A file that can't be written."""
+
+
 class ToolError(BitfoldError):
     """A tool that is missing or failed."""

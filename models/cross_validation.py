@@ -1,0 +1,194 @@
+"""Repeated stratified cross-validation on iris, and the file that keeps its results."""
+
+import hashlib
+import json
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from bitfold.models import zoo
+from bitfold.models.datasets import load_iris
+from bitfold.models.errors import DatasetError, TrainingError
+from bitfold.models.files import whole_file
+from bitfold.models.quantization import QUANTIZATIONS
+from bitfold.models.training import recipe_for, recipe_hash, train
+
+FOLDS = 5
+REPEATS = 5
+SEEDS = (0, 1, 2)
+
+# The committed results; `bitfold train --cross-validate` makes them anew.
+RESULTS = Path(__file__).parent / "results" / "cross_validation.json"
+
+# What the committed results hold.
+NETWORKS: tuple[tuple[str, str], ...] = (
+    *(("iris_64_32_32", quantization) for quantization in QUANTIZATIONS),
+    *(("irisnet", quantization) for quantization in ("float", "W1A1", "W1A3", "W4A4")),
+    *(("iris_64_64", quantization) for quantization in ("float", "W1A1", "W1A3", "W4A4")),
+)
+
+_FORMAT = "bitfold cross-validation 1"
+_HELD_OUT_ROWS = 150 // FOLDS
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """Rows that came out right, of the 30 held out, in each fit: `correct[seed]` holds 25.
+
+    `key` is a hash of all that decides the outcome but the seed: recipe, data, folds.
+    """
+
+    topology: str
+    quantization: str
+    key: str
+    correct: dict[int, tuple[int, ...]]
+
+    @property
+    def accuracies(self) -> np.ndarray:
+        """(fits,) float64, all seeds together."""
+        fits = [count for seed in sorted(self.correct) for count in self.correct[seed]]
+        return np.array(fits, np.float64) / _HELD_OUT_ROWS
+
+    @property
+    def mean(self) -> float:
+        return float(self.accuracies.mean())
+
+    @property
+    def std(self) -> float:
+        """Over all fits: what one fit, judged on 30 rows, strays from the mean."""
+        return float(self.accuracies.std())
+
+    @property
+    def seed_means(self) -> dict[int, float]:
+        return {
+            seed: float(np.mean(counts)) / _HELD_OUT_ROWS
+            for seed, counts in sorted(self.correct.items())
+        }
+
+    def to_json(self) -> dict:
+        return {
+            "topology": self.topology,
+            "quantization": self.quantization,
+            "key": self.key,
+            "mean": self.mean,
+            "std": self.std,
+            "seed_means": {str(seed): mean for seed, mean in self.seed_means.items()},
+            "fits": len(self.accuracies),
+            "correct": {str(seed): list(counts) for seed, counts in sorted(self.correct.items())},
+        }
+
+    @classmethod
+    def from_json(cls, data: dict) -> "CrossValidation":
+        correct = {int(seed): tuple(counts) for seed, counts in data["correct"].items()}
+        return cls(data["topology"], data["quantization"], data["key"], correct)
+
+
+def look_up(topology: str, quantization: str, path: Path = RESULTS) -> CrossValidation | None:
+    """The result for today's recipe and data over all `SEEDS`, or None if `path` has none."""
+    result = _read(path).get((topology, quantization))
+    if result is None or result.key != cross_validation_key(topology, quantization):
+        return None
+    return result if set(SEEDS) <= set(result.correct) else None
+
+
+def cross_validate(
+    networks: Sequence[tuple[str, str]] = NETWORKS,
+    seeds: Sequence[int] = SEEDS,
+    steps: int | None = None,
+    jobs: int = 1,
+    path: Path = RESULTS,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[CrossValidation]:
+    """Cross-validates (topology, quantization) pairs in `jobs` processes; results go to `path`.
+
+    What `path` already holds for the same key and seed is kept, and every finished pair and seed
+    is written at once: an interrupted call is taken up where it stopped. `progress(done, total)`
+    counts pairs and seeds. Raises TrainingError for unknown names or a topology not for iris.
+    """
+    results = _read(path)
+    for network in networks:
+        if zoo.topology(network[0]).dataset != "iris":
+            raise TrainingError(f"{network[0]}: only networks for iris are cross-validated")
+        key = cross_validation_key(*network, steps=steps)
+        if network not in results or results[network].key != key:
+            results[network] = CrossValidation(*network, key, correct={})
+    tasks = [
+        (*network, seed, steps)
+        for network in networks
+        for seed in seeds
+        if seed not in results[network].correct
+    ]
+    total = len(networks) * len(seeds)
+    done = total - len(tasks)
+    if progress:
+        progress(done, total)
+    # Forking a process in which torch has threads can deadlock.
+    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        pending = {pool.submit(_count_correct, *task): task for task in tasks}
+        for future in as_completed(pending):
+            topology, quantization, seed, _ = pending[future]
+            result = results[topology, quantization]
+            correct = {**result.correct, seed: future.result()}
+            results[topology, quantization] = replace(result, correct=correct)
+            _write(path, results)
+            done += 1
+            if progress:
+                progress(done, total)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return [results[network] for network in networks]
+
+
+def cross_validation_key(topology: str, quantization: str, steps: int | None = None) -> str:
+    """sha256 over recipe, data, folds and repeats."""
+    iris = load_iris()
+    digest = hashlib.sha256(f"{FOLDS} folds, {REPEATS} repeats, ".encode())
+    recipe = recipe_for(topology, quantization, steps)
+    digest.update(recipe_hash(topology, quantization, recipe).encode())
+    digest.update(iris.features.astype("<f4").tobytes())
+    digest.update(iris.labels.astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def _count_correct(
+    topology: str, quantization: str, seed: int, steps: int | None
+) -> tuple[int, ...]:
+    """Trains on each fold's other rows and counts the fold's rows that come out right."""
+    from sklearn.model_selection import RepeatedStratifiedKFold
+
+    iris = load_iris()
+    folds = RepeatedStratifiedKFold(n_splits=FOLDS, n_repeats=REPEATS, random_state=seed)
+    correct = []
+    for fit, (training, held_out) in enumerate(folds.split(iris.features, iris.labels)):
+        model = train(
+            topology, quantization, iris.take(training), seed * FOLDS * REPEATS + fit, steps
+        )
+        predicted = model.classify(iris.features[held_out])
+        correct.append(int((predicted == iris.labels[held_out]).sum()))
+    return tuple(correct)
+
+
+def _read(path: Path) -> dict[tuple[str, str], CrossValidation]:
+    if not path.exists():
+        return {}
+    try:
+        data = json.loads(path.read_text())
+        if data["format"] != _FORMAT:
+            raise DatasetError(
+                f"{path}: format {data['format']!r}; expected {_FORMAT!r}: delete it"
+            )
+        results = [CrossValidation.from_json(row) for row in data["rows"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DatasetError(f"{path}: not a result file ({error!r}); delete it") from error
+    return {(result.topology, result.quantization): result for result in results}
+
+
+def _write(path: Path, results: dict[tuple[str, str], CrossValidation]) -> None:
+    rows = [result.to_json() for _, result in sorted(results.items()) if result.correct]
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps({"format": _FORMAT, "rows": rows}, indent=1) + "\n")

@@ -1,0 +1,283 @@
+"""The torch layers that every topology is put together from, float or quantized by Brevitas."""
+
+from collections.abc import Callable
+
+import brevitas.nn as qnn
+import numpy as np
+import torch
+from brevitas.core.function_wrapper import TensorClampSte
+from brevitas.core.zero_point import ZeroZeroPoint
+from brevitas.inject import ExtendedInjector
+from brevitas.inject.enum import (
+    BitWidthImplType,
+    FloatToIntImplType,
+    QuantType,
+    RestrictValueType,
+    ScalingImplType,
+    ScalingPerOutputType,
+)
+from brevitas.quant.solver import ActQuantSolver, WeightQuantSolver
+from torch import nn
+
+from bitfold.models.datasets import InputFormat
+from bitfold.models.quantization import Quantization
+
+# The largest activation is just below 4: BatchNorm gives values of about unit variance, and what
+# another scale would change, its gamma learns.
+_ACTIVATION_RANGE = 4.0
+
+
+class Input(nn.Module):
+    """Quantizes the input to its integers; with a thermometer, compares them with levels.
+
+    `fit` must see the training rows before training; without a thermometer it does nothing.
+    """
+
+    def __init__(self, quantization: Quantization, input_format: InputFormat):
+        super().__init__()
+        self.format = input_format
+        if quantization.weight_bits is None:
+            self.quantize = nn.Identity()
+        else:
+            self.quantize = _unsigned(input_format.bits, input_format.scale)
+        if quantization.thermometer_levels:
+            self.thermometer = Thermometer(input_format, quantization.thermometer_levels)
+            self.out_features = self.thermometer.out_features
+        else:
+            self.thermometer = nn.Identity()
+            self.out_features = input_format.features
+
+    def fit(self, rows: np.ndarray) -> None:
+        if isinstance(self.thermometer, Thermometer):
+            self.thermometer.fit(rows)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.thermometer(self.quantize(x))
+
+
+class Thermometer(nn.Module):
+    """Each feature becomes `levels` values of {-1, +1}: whether it reaches each of its levels.
+
+    A fixed layer with one-hot rows and a bias, so that QONNX and FINN need nothing special.
+    Levels are half-integers in units of the input's scale: no input ever lies on one.
+    """
+
+    def __init__(self, input_format: InputFormat, levels: int):
+        super().__init__()
+        self.format = input_format
+        self.levels = levels
+        self.out_features = input_format.features * levels
+        # Weights of {0, 1} in the narrow 2-bit range.
+        self.linear = qnn.QuantLinear(
+            input_format.features, self.out_features, bias=True, weight_quant=_weight_quantizer(2)
+        )
+        one_hot = torch.eye(input_format.features).repeat_interleave(levels, dim=0)
+        self.linear.weight = nn.Parameter(one_hot, requires_grad=False)
+        self.linear.bias.requires_grad = False
+        self.activation = _bipolar()
+        whole_range = np.array([[0.0], [input_format.largest]]).repeat(
+            input_format.features, axis=1
+        )
+        self.fit(whole_range)
+
+    def fit(self, rows: np.ndarray) -> None:
+        """Spaces each feature's levels evenly between the extremes of `rows` (rows, features)."""
+        low, high = rows.min(axis=0), rows.max(axis=0)
+        steps = (np.arange(self.levels) + 0.5) / self.levels
+        levels = low[:, None] + (high - low)[:, None] * steps
+        levels = (np.floor(levels / self.format.scale) + 0.5) * self.format.scale
+        with torch.no_grad():
+            self.linear.bias.copy_(torch.from_numpy(-levels.reshape(-1)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.activation(self.linear(x))
+
+
+class Dense(nn.Module):
+    """Linear without bias, BatchNorm, quantized activation (ReLU in the float reference)."""
+
+    def __init__(self, quantization: Quantization, in_features: int, out_features: int):
+        super().__init__()
+        self.linear = _linear(quantization, in_features, out_features)
+        self.norm = nn.BatchNorm1d(out_features)
+        bits = quantization.activation_bits
+        if bits is None:
+            self.activation = nn.ReLU()
+        elif bits == 1:
+            self.activation = _bipolar()
+        else:
+            self.activation = _unsigned(bits, _ACTIVATION_RANGE / 2**bits)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.activation(self.norm(self.linear(x)))
+
+
+class Affine(nn.Module):
+    """BatchNorm at rest: one multiplication and one addition a feature, each rounded to float32.
+
+    torch and onnxruntime evaluate a BatchNorm in different orders, and 8-bit activations show it.
+    """
+
+    def __init__(self, norm: nn.BatchNorm1d):
+        super().__init__()
+        factor = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
+        offset = norm.bias.double() - norm.running_mean.double() * factor
+        self.register_buffer("factor", factor.detach().float())
+        self.register_buffer("offset", offset.detach().float())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.factor + self.offset
+
+
+def fold_batch_norms(module: nn.Module) -> nn.Module:
+    """Puts `module` into eval mode for good, each BatchNorm in it replaced by its `Affine`."""
+    for layer in list(module.modules()):
+        if isinstance(layer, Dense):
+            layer.norm = Affine(layer.norm)
+    return module.eval()
+
+
+class Repeated(nn.Module):
+    """One dense layer applied `times` times: the same weights, BatchNorm and activation.
+
+    A plain BatchNorm would train each application on its own statistics and then evaluate all of
+    them by their average, which is another function. Here the applications are normalized
+    together in training too.
+    """
+
+    def __init__(self, layer: Dense, times: int):
+        super().__init__()
+        self.layer = layer
+        self.times = times
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        normalize = self._pooled_normalization(x) if self.training else self.layer.norm
+        for _ in range(self.times):
+            x = self.layer.activation(normalize(self.layer.linear(x)))
+        return x
+
+    def _pooled_normalization(self, x: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+        """BatchNorm by the mean and variance over all applications, which join its averages."""
+        norm = self.layer.norm
+        sums = [self.layer.linear(x)]
+        with torch.no_grad():
+            while len(sums) < self.times:
+                mean, variance = _mean_and_variance(sums)
+                preview = _normalize(sums[-1], mean, variance, norm)
+                sums.append(self.layer.linear(self.layer.activation(preview)))
+        mean, variance = _mean_and_variance(sums)
+        with torch.no_grad():
+            norm.running_mean.lerp_(mean, norm.momentum)
+            norm.running_var.lerp_(variance, norm.momentum)
+        return lambda sums: _normalize(sums, mean, variance, norm)
+
+
+def _mean_and_variance(batches: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    rows = torch.cat(batches)
+    return rows.mean(dim=0), rows.var(dim=0, unbiased=False)
+
+
+def _normalize(
+    x: torch.Tensor, mean: torch.Tensor, variance: torch.Tensor, norm: nn.BatchNorm1d
+) -> torch.Tensor:
+    return (x - mean) / torch.sqrt(variance + norm.eps) * norm.weight + norm.bias
+
+
+class Scores(nn.Module):
+    """Linear without bias, times a learnt positive scalar: argmax of the integers is the class."""
+
+    def __init__(self, quantization: Quantization, in_features: int, classes: int):
+        super().__init__()
+        self.linear = _linear(quantization, in_features, classes)
+        self.scale = nn.Parameter(torch.tensor(in_features**-0.5))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(x) * self.scale
+
+
+class MLP(nn.Module):
+    """A chain of dense layers of these widths, and the scores of the classes."""
+
+    def __init__(
+        self,
+        quantization: Quantization,
+        input_format: InputFormat,
+        hidden: tuple[int, ...],
+        classes: int,
+    ):
+        super().__init__()
+        self.input = Input(quantization, input_format)
+        widths = (self.input.out_features, *hidden)
+        self.hidden = nn.Sequential(
+            *(Dense(quantization, *pair) for pair in zip(widths, hidden, strict=False))
+        )
+        self.scores = Scores(quantization, hidden[-1], classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.scores(self.hidden(self.input(x)))
+
+
+def _linear(quantization: Quantization, in_features: int, out_features: int) -> nn.Module:
+    bits = quantization.weight_bits
+    if bits is None:
+        return nn.Linear(in_features, out_features, bias=False)
+    linear = qnn.QuantLinear(
+        in_features, out_features, bias=False, weight_quant=_weight_quantizer(bits)
+    )
+    # The quantizers' ranges do not follow the weights, so the weights start all over the range.
+    nn.init.uniform_(linear.weight, -1, 1)
+    return linear
+
+
+class _ConstantScale(ExtendedInjector):
+    """What all quantizers here share: one constant scale for the tensor, no zero point."""
+
+    bit_width_impl_type = BitWidthImplType.CONST
+    scaling_impl_type = ScalingImplType.CONST
+    restrict_scaling_type = RestrictValueType.FP
+    scaling_per_output_type = ScalingPerOutputType.TENSOR
+    float_to_int_impl_type = FloatToIntImplType.ROUND
+    zero_point_impl = ZeroZeroPoint
+
+
+class _WeightQuantizer(_ConstantScale, WeightQuantSolver):
+    signed = True
+    narrow_range = True
+    # Weights that the clipping cuts off still feel their gradient.
+    tensor_clamp_impl = TensorClampSte
+
+
+class _ActivationQuantizer(_ConstantScale, ActQuantSolver):
+    narrow_range = False
+
+
+def _weight_quantizer(bits: int) -> type[ExtendedInjector]:
+    """Bipolar for 1 bit, else signed in a narrow range that fills [-1, +1]."""
+    if bits == 1:
+        return _WeightQuantizer.let(quant_type=QuantType.BINARY, bit_width=1, scaling_const=1.0)
+    # Two bits are {-1, 0, +1}: at a scale of 1/2 all but the smallest weights would be clipped.
+    scale = 1.0 if bits == 2 else 2.0 ** (1 - bits)
+    largest = 2 ** (bits - 1) - 1
+    return _WeightQuantizer.let(
+        quant_type=QuantType.INT, bit_width=bits, scaling_const=scale * largest
+    )
+
+
+def _bipolar() -> nn.Module:
+    return qnn.QuantIdentity(
+        act_quant=_ActivationQuantizer.let(
+            quant_type=QuantType.BINARY, bit_width=1, signed=True, min_val=-1.0, max_val=1.0
+        )
+    )
+
+
+def _unsigned(bits: int, scale: float) -> nn.Module:
+    return qnn.QuantIdentity(
+        act_quant=_ActivationQuantizer.let(
+            quant_type=QuantType.INT,
+            bit_width=bits,
+            signed=False,
+            min_val=0.0,
+            max_val=scale * (2**bits - 1),
+        )
+    )

@@ -1,0 +1,54 @@
+"""The topologies that bitfold trains, one a file, and the table of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from bitfold.models.errors import TrainingError
+from bitfold.models.quantization import quantization as quantization_named
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A shape of network, in words, and its data; `name` is also the name of its file.
+
+    All of it is part of the recipe's hash.
+    """
+
+    name: str
+    dataset: str
+    layers: str
+
+
+_ALL = (
+    Topology("irisnet", "iris", "4-30-30-30-3, the 30x30 layer applied twice"),
+    Topology("iris_64_32_32", "iris", "4-64-32-32-3"),
+    Topology("iris_64_64", "iris", "4-64-64-3"),
+    Topology("tfc", "mnist", "784-64-64-64-10"),
+)
+TOPOLOGIES: dict[str, Topology] = {topology.name: topology for topology in _ALL}
+
+
+def topology(name: str) -> Topology:
+    """The topology of that name. Raises TrainingError, naming all there are."""
+    if name not in TOPOLOGIES:
+        raise TrainingError(
+            f"topology {name!r} is not known; choose one of {', '.join(TOPOLOGIES)}"
+        )
+    return TOPOLOGIES[name]
+
+
+def build(topology_name: str, quantization_name: str) -> nn.Module:
+    """An untrained module, its weights drawn from torch's global generator.
+
+    It maps (rows, features) float32 to (rows, classes) float32. Raises TrainingError for a name
+    that is not known.
+    """
+    # Here and not above: the table of names is of use without torch, which takes a second to load.
+    file = import_module(f"{__name__}.{topology(topology_name).name}")
+    return file.build(quantization_named(quantization_name))

@@ -1,0 +1,11 @@
+"""The iris network that hls4ml's authors published: 4-64-32-32-3."""
+
+from torch import nn
+
+from bitfold.models.datasets import IRIS_INPUT
+from bitfold.models.layers import MLP
+from bitfold.models.quantization import Quantization
+
+
+def build(quantization: Quantization) -> nn.Module:
+    return MLP(quantization, IRIS_INPUT, hidden=(64, 32, 32), classes=3)

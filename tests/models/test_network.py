@@ -1,0 +1,475 @@
+"""The integer network: against plain Python loops, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_networks import random_inputs, random_network, random_shape
+
+from bitfold.models.encoding import Encoding
+from bitfold.models.errors import InputError, NetworkError
+from bitfold.models.host import HostOp
+from bitfold.models.network import ArgMax, Dense, Network, Parameter, Tensor, Threshold
+
+
+def in_plain_python(network: Network, sample: list[int]) -> dict[str, list[int]]:
+    """Every tensor of `network` for one sample, by Python's own integers."""
+    values = {network.input: sample}
+    for node in network.nodes:
+        x = values[node.input]
+        if isinstance(node, Dense):
+            weight = network.parameters[node.weight].values.tolist()
+            y = [sum(w * v for w, v in zip(row, x)) for row in weight]
+        elif isinstance(node, Threshold):
+            rows = network.parameters[node.thresholds].values.tolist()
+            rows = rows * len(x) if len(rows) == 1 else rows
+            step = 2 if network.tensors[node.output].encoding.name == "BIPOLAR" else 1
+            y = [node.base + step * sum(v >= t for t in row) for v, row in zip(x, rows)]
+        else:
+            y = [x.index(max(x))]
+        values[node.output] = y
+    return values
+
+
+def small_network(**changes) -> Network:
+    """3 integers, a threshold, a bipolar layer with its thresholds, a layer of scores."""
+    parts = {
+        "name": "small",
+        "sample_shape": (3,),
+        "quantizer": (HostOp("Quant", tuple(np.float32([0.25, 0, 0, 15]))),),
+        "input": "x",
+        "output": "scores",
+        "tensors": {
+            "x": Tensor(3, Encoding.of("UINT4")),
+            "signs": Tensor(3, Encoding.of("BIPOLAR")),
+            "sums": Tensor(2, Encoding.of("INT3")),
+            "levels": Tensor(2, Encoding.of("UINT2")),
+            "scores": Tensor(2, Encoding.of("INT6")),
+        },
+        "parameters": {
+            "split": Parameter(np.array([[8]], np.int32), Encoding.of("UINT4")),
+            "w0": Parameter(np.array([[1, -1, 1], [-1, -1, 1]], np.int32), Encoding.of("BIPOLAR")),
+            "steps": Parameter(np.array([[-1, 1, 3], [-3, 0, 4]], np.int32), Encoding.of("INT4")),
+            "w1": Parameter(np.array([[3, -2], [-4, 1]], np.int32), Encoding.of("INT3")),
+        },
+        "nodes": (
+            Threshold("binarize", "x", "signs", "split", -1),
+            Dense("fc0", "signs", "sums", "w0"),
+            Threshold("act0", "sums", "levels", "steps", 0),
+            Dense("fc1", "levels", "scores", "w1"),
+        ),
+        "head": (HostOp("Mul", (np.float32(0.5),)), HostOp("Add", (np.float32([0.25, 3]),))),
+        "labels": ("this", "that"),
+        "info": {"source": "by hand"},
+    }
+    return Network(**{**parts, **changes})
+
+
+SMALL = small_network()
+
+
+@settings(deadline=None)
+@given(shape=st.integers(0, 2**32 - 1), seed=st.integers(0, 2**32 - 1))
+def test_a_network_computes_what_plain_loops_compute(shape, seed):
+    network = random_network(random_shape(shape), seed)
+    x = random_inputs(network, 3, seed)
+    trace = network.trace(x)
+    for i, sample in enumerate(x.tolist()):
+        for tensor, expected in in_plain_python(network, sample).items():
+            assert trace[tensor][i].tolist() == expected, tensor
+    assert network(x).dtype == np.int64
+
+
+def test_sums_beyond_the_mantissa_of_float32_stay_exact():
+    size = 600
+    random = np.random.default_rng(0)
+    weight = random.integers(-128, 128, (5, size)).astype(np.int32)
+    weight[0] = -128
+    network = Network(
+        name="wide",
+        sample_shape=(size,),
+        quantizer=(),
+        input="x",
+        output="y",
+        tensors={"x": Tensor(size, Encoding.of("INT16")), "y": Tensor(5, Encoding.of("INT32"))},
+        parameters={"w": Parameter(weight, Encoding.of("INT8"))},
+        nodes=(Dense("fc", "x", "y", "w"),),
+        head=(),
+    )
+    x = random.integers(-(2**15), 2**15, (4, size))
+    x[0] = -(2**15)
+    largest = 128 * 2**15 * size
+    assert largest > 2**24, "the example would not leave float32"
+    expected = [[sum(a * b for a, b in zip(row, r)) for row in weight.tolist()] for r in x.tolist()]
+    assert network(x).tolist() == expected
+    assert network(x)[0, 0] == largest
+
+
+def test_the_first_of_equal_scores_is_the_class():
+    node = ArgMax("argmax", "scores", "class")
+    assert node(np.array([[1, 3, 3], [2, 2, 2], [-5, -4, -9]])).tolist() == [[1], [0], [1]]
+
+
+def test_a_value_on_a_threshold_has_reached_it():
+    node = Threshold("act", "x", "y", "t", -1)
+    thresholds = np.array([[-2, 0, 0, 5]], np.int32)
+    x = np.array([[-3], [-2], [-1], [0], [4], [5]])
+    assert node(x, thresholds, 1).ravel().tolist() == [-1, 0, 0, 2, 2, 3]
+    assert node(x, thresholds[:, :1], 2).ravel().tolist() == [-1, 1, 1, 1, 1, 1]
+
+
+# What a user gives.
+
+
+def test_measurements_are_quantized_as_the_models_quantizer_says():
+    x = np.array([[0.0, 0.125, 0.375], [0.3, 3.75, 99.0], [-5, 1, 2]], np.float32)
+    assert SMALL.quantize(x).tolist() == [[0, 0, 2], [1, 15, 15], [0, 4, 8]]
+    assert SMALL.quantize(x.astype(np.float64)).tolist() == SMALL.quantize(x).tolist()
+
+
+def test_integers_are_taken_as_they_are():
+    x = np.array([[0, 15, 7]], np.uint8)
+    assert SMALL.quantize(x).tolist() == [[0, 15, 7]]
+    assert SMALL.quantize([[0, 15, 7]]).dtype == np.int64
+
+
+def test_scores_are_the_head_in_float32_and_classes_their_largest():
+    outputs = SMALL(np.array([[0, 9, 3], [15, 0, 15]]))
+    expected = outputs.astype(np.float32) * np.float32(0.5) + np.float32([0.25, 3])
+    scores = SMALL.scores(outputs)
+    assert scores.dtype == np.float32
+    np.testing.assert_array_equal(scores, expected)
+    np.testing.assert_array_equal(SMALL.classes(outputs), expected.argmax(axis=1))
+    assert (expected.argmax(axis=1) != outputs.argmax(axis=1)).any(), "the head decides nothing"
+
+
+def test_samples_may_have_the_models_own_shape():
+    image = small_network(sample_shape=(1, 3))
+    x = np.array([[1, 9, 3]])
+    np.testing.assert_array_equal(image(x[:, None]), image(x))
+    with pytest.raises(InputError, match=r"shape \(1, 3, 1\); expected \(batch, 3\) or .*1, 3\)"):
+        image(x[..., None])
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.zeros((2, 4), int), r"shape \(2, 4\); expected \(batch, 3\)"),
+        (np.zeros(3, int), r"shape \(3,\); expected \(batch, 3\)"),
+        (np.zeros((2, 3), complex), "dtype complex128; give floats .* or integers"),
+        (np.zeros((2, 3), bool), "dtype bool"),
+        (np.array([["1", "2", "3"]]), "dtype <U1"),
+        (np.array([[0, 1, None]]), "dtype object"),
+        (np.array([[0, 1, 2], [0, np.nan, 1]]), "nan at sample 1, feature 1; replace or drop"),
+        (np.array([[0, 1, -np.inf]]), "-inf at sample 0, feature 2"),
+        (np.array([[0, 1, 16]]), r"input x: value 16 at index \(0, 2\) is outside UINT4 \(0..15\)"),
+        (np.array([[0, -1, 16]]), r"value -1 .*; 2 of 3 values"),
+    ],
+)
+def test_input_that_does_not_fit_is_refused_with_what_would(x, message):
+    with pytest.raises(InputError, match=f"small: input.*{message}"):
+        SMALL.quantize(x)
+
+
+def test_the_integer_layers_take_no_floats():
+    with pytest.raises(InputError, match=r"dtype float64.*quantize measurements first"):
+        SMALL(np.zeros((1, 3)))
+
+
+def test_an_input_error_is_a_value_error_too():
+    with pytest.raises(ValueError, match="shape"):
+        SMALL.quantize(np.zeros((2, 4)))
+
+
+def test_a_batch_may_be_empty():
+    outputs = SMALL(np.zeros((0, 3), int))
+    assert outputs.shape == (0, 2)
+    assert SMALL.classes(outputs).shape == (0,)
+
+
+def test_weight_bits_count_a_shared_layer_once():
+    square = Parameter(np.ones((3, 3), np.int32), Encoding.of("INT2"))
+    network = Network(
+        name="twice",
+        sample_shape=(3,),
+        quantizer=(),
+        input="x",
+        output="z",
+        tensors={
+            "x": Tensor(3, Encoding.of("UINT2")),
+            "y": Tensor(3, Encoding.of("UINT4")),
+            "z": Tensor(3, Encoding.of("UINT6")),
+        },
+        parameters={"w": square},
+        nodes=(Dense("first", "x", "y", "w"), Dense("second", "y", "z", "w")),
+        head=(),
+    )
+    assert network.weight_bits == 3 * 3 * 2
+    assert SMALL.weight_bits == 2 * 3 * 1 + 2 * 2 * 3
+
+
+# What the verifier refuses. Each error names the layer, or the network where no layer is at fault.
+
+
+def tensors(**changes) -> dict:
+    return {**SMALL.tensors, **changes}
+
+
+def parameters(**changes) -> dict:
+    return {**SMALL.parameters, **changes}
+
+
+def nodes(index: int, **changes) -> tuple:
+    changed = list(SMALL.nodes)
+    changed[index] = replace(changed[index], **changes)
+    return tuple(changed)
+
+
+def tensor(size: int, name: str) -> Tensor:
+    return Tensor(size, Encoding.of(name))
+
+
+def parameter(rows: list, name: str, dtype=np.int32) -> Parameter:
+    return Parameter(np.array(rows, dtype), Encoding.of(name))
+
+
+WITH_CLASS = tensors(**{"class": tensor(1, "BINARY")})
+
+REFUSALS = {
+    "a sample shape of another size": (
+        {"sample_shape": (2, 2)},
+        r"small: samples of shape \(2, 2\) do not have 3 elements as input x has",
+    ),
+    "an input that is not declared": (
+        {"input": "y"},
+        "the network's input: tensor 'y' is not decl",
+    ),
+    "no layers": ({"nodes": (), "output": "x"}, "small: there are no layers"),
+    "an output that is not the last": ({"output": "sums"}, "small: output sums is not what the la"),
+    "one label": ({"labels": ("this",)}, "small: one class name is not a classification"),
+    "a tensor that is not declared": ({"nodes": nodes(1, input="no")}, "fc0: tensor 'no' is not"),
+    "a target that is not declared": ({"nodes": nodes(1, output="no")}, "fc0: tensor 'no' is not"),
+    "a tensor read too early": ({"nodes": nodes(1, input="levels")}, "fc0: reads levels before it"),
+    "a tensor written twice": ({"nodes": nodes(2, output="sums")}, "act0: writes sums a second"),
+    "a weight that is missing": (
+        {"nodes": nodes(1, weight="w7")},
+        "fc0: parameter 'w7' is missing",
+    ),
+    "thresholds that are missing": (
+        {"nodes": nodes(2, thresholds="t7")},
+        "act0: parameter 't7' is missing",
+    ),
+    "a weight of another shape": (
+        {"parameters": parameters(w1=parameter([[1, 1, 1], [1, 1, 1]], "INT3"))},
+        "fc1: weight w1 is 2x3, but the layer has 2 rows and 2 columns",
+    ),
+    "a weight outside its encoding": (
+        {"parameters": parameters(w1=parameter([[3, 4], [0, 1]], "INT3"))},
+        r"w1: value 4 at index \(0, 1\) is outside INT3 \(-4\.\.3\)",
+    ),
+    "a zero in bipolar weights": (
+        {"parameters": parameters(w0=parameter([[1, 0, 1], [1, 1, 1]], "BIPOLAR"))},
+        r"w0: value 0 at index \(0, 1\) is outside BIPOLAR",
+    ),
+    "a parameter of floats": (
+        {"parameters": parameters(w1=parameter([[1, 1], [1, 1]], "INT3", np.float32))},
+        r"w1: parameters are integer matrices, this one is float32 \(2, 2\)",
+    ),
+    "a parameter that is no matrix": (
+        {"parameters": parameters(steps=parameter([1, 2], "INT4"))},
+        r"steps: parameters are integer matrices, this one is int32 \(2,\)",
+    ),
+    "accumulators that overflow": (
+        {"tensors": tensors(scores=tensor(2, "INT4"))},
+        r"fc1: accumulators reach -12\.\.9, outside INT4 \(-8\.\.7\); declare INT5",
+    ),
+    "accumulators that overflow below only": (
+        {"tensors": tensors(sums=tensor(2, "UINT3"))},
+        r"fc0: accumulators reach -3\.\.3, outside UINT3 \(0\.\.7\); declare INT3",
+    ),
+    "thresholds for other channels": (
+        {"parameters": parameters(steps=parameter([[1], [2], [3]], "INT4"))},
+        "act0: 3 rows of thresholds for 2 channels; give one row a channel, or one for all",
+    ),
+    "thresholds that turn back": (
+        {"parameters": parameters(steps=parameter([[1, 2, 3], [1, 3, 2]], "INT4"))},
+        "act0: thresholds steps do not ascend",
+    ),
+    "more levels than the encoding has": (
+        {"tensors": tensors(levels=tensor(2, "BINARY"))},
+        r"act0: 3 thresholds above 0 reach 3, outside BINARY \(0\.\.1\)",
+    ),
+    "a base below the encoding": (
+        {"nodes": nodes(2, base=-1)},
+        r"act0: 3 thresholds above -1 reach 2, outside UINT2",
+    ),
+    "a threshold of another width": (
+        {"tensors": tensors(levels=tensor(3, "UINT2"))},
+        "act0: 2 rows of thresholds for 2 channels",
+    ),
+    "a class too small for the classes": (
+        {
+            "tensors": tensors(**{"class": tensor(2, "BINARY")}),
+            "nodes": (*SMALL.nodes, ArgMax("argmax", "scores", "class")),
+            "output": "class",
+        },
+        "argmax: the index of 2 classes is one integer up to 1, but class is 2 of BINARY",
+    ),
+    "a class chosen in the middle": (
+        {
+            "tensors": tensors(**{"class": tensor(1, "UINT2"), "end": tensor(1, "UINT2")}),
+            "nodes": (
+                *SMALL.nodes,
+                ArgMax("argmax", "scores", "class"),
+                Threshold("after", "class", "end", "split", 0),
+            ),
+            "output": "end",
+        },
+        "argmax: only the last layer can choose the class",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), REFUSALS.values(), ids=REFUSALS)
+def test_the_verifier_refuses(changes, message):
+    with pytest.raises(NetworkError, match=f"^{message}"):
+        small_network(**changes)
+
+
+@settings(deadline=None)
+@given(shape=st.integers(0, 2**32 - 1), seed=st.integers(0, 2**32 - 1))
+def test_no_input_leaves_the_encodings_that_the_verifier_accepts(shape, seed):
+    network = random_network(random_shape(shape), seed)
+    for tensor, values in network.trace(random_inputs(network, 20, seed)).items():
+        network.tensors[tensor].encoding.check(values, tensor)
+
+
+# On disk.
+
+
+@settings(deadline=None, max_examples=25)
+@given(shape=st.integers(0, 2**32 - 1), seed=st.integers(0, 2**32 - 1))
+def test_a_saved_network_comes_back_the_same(shape, seed, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("network")
+    network = random_network(random_shape(shape), seed)
+    network.save(folder)
+    loaded = Network.load(folder)
+    assert loaded.id == network.id
+    x = random_inputs(network, 5, seed)
+    np.testing.assert_array_equal(loaded(x), network(x))
+
+
+def test_the_hosts_side_and_the_notes_are_saved_too(tmp_path):
+    SMALL.save(tmp_path)
+    loaded = Network.load(tmp_path)
+    x = np.array([[0.125, 3, 1], [2, 0.3, 0.375]], np.float32)
+    np.testing.assert_array_equal(loaded.quantize(x), SMALL.quantize(x))
+    outputs = SMALL(SMALL.quantize(x))
+    np.testing.assert_array_equal(loaded.scores(outputs), SMALL.scores(outputs))
+    for note in ("name", "sample_shape", "labels", "info", "tensors", "nodes"):
+        assert getattr(loaded, note) == getattr(SMALL, note), note
+
+
+def test_saving_twice_writes_the_same_bytes(tmp_path):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        SMALL.save(tmp_path / folder)
+    for file in ("network.json", "network.npz"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def _edit(document: dict) -> None:
+    document["nodes"][0]["kind"] = "Conv"
+
+
+def _other_format(document: dict) -> None:
+    document["format"] = 99
+
+
+def _no_tensors(document: dict) -> None:
+    del document["tensors"]
+
+
+def _missing_array(document: dict) -> None:
+    document["parameters"]["w9"] = "INT3"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_edit, "not a readable network"),
+        (_other_format, "network format 99 is not 1; compile it again"),
+        (_no_tensors, "not a readable network .*tensors"),
+        (_missing_array, "not a readable network .*w9"),
+    ],
+)
+def test_a_network_file_of_another_kind_is_refused(change, message, tmp_path):
+    SMALL.save(tmp_path)
+    file = tmp_path / "network.json"
+    document = json.loads(file.read_text())
+    change(document)
+    file.write_text(json.dumps(document))
+    with pytest.raises(NetworkError, match=message):
+        Network.load(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["network.json", "network.npz"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "garbage"])
+def test_a_damaged_network_file_is_refused(file, damage, tmp_path):
+    SMALL.save(tmp_path)
+    path = tmp_path / file
+    content = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    else:
+        half = content[: len(content) // 2]
+        path.write_bytes({"empty": b"", "truncated": half, "garbage": b"\xff" * 100}[damage])
+    with pytest.raises(NetworkError, match="not a readable network"):
+        Network.load(tmp_path)
+
+
+def test_pickled_arrays_are_not_loaded(tmp_path):
+    SMALL.save(tmp_path)
+    with np.load(tmp_path / "network.npz") as arrays:
+        content = dict(arrays)
+    content["parameter/w0"] = np.array([[1, -1, 1], [-1, -1, 1]], object)
+    np.savez(tmp_path / "network.npz", **content)
+    with pytest.raises(NetworkError, match="not a readable network"):
+        Network.load(tmp_path)
+
+
+# The id.
+
+
+def test_the_id_does_not_depend_on_names_of_the_network_labels_or_notes():
+    other = small_network(name="other", labels=("a", "b"), info={"source": "elsewhere"})
+    assert other.id == SMALL.id
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"parameters": parameters(w1=parameter([[3, -2], [-4, 2]], "INT3"))},
+        {"parameters": parameters(steps=parameter([[-1, 1, 3], [-3, 0, 5]], "INT4"))},
+        {"tensors": tensors(scores=tensor(2, "INT7"))},
+        {"parameters": parameters(w1=parameter([[3, -2], [-4, 1]], "INT4"))},
+        {"quantizer": (HostOp("Quant", tuple(np.float32([0.5, 0, 0, 15]))),)},
+        {"head": SMALL.head[:1]},
+        {"head": (SMALL.head[0], HostOp("Add", (np.float32([0.25, 4]),)))},
+        {"head": (SMALL.head[0], HostOp("Sub", SMALL.head[1].operands))},
+        {"sample_shape": (1, 3)},
+        {
+            "tensors": WITH_CLASS,
+            "nodes": (*SMALL.nodes, ArgMax("argmax", "scores", "class")),
+            "output": "class",
+        },
+    ],
+    ids=str,
+)
+def test_the_id_depends_on_all_that_is_computed(changes):
+    assert small_network(**changes).id != SMALL.id
