@@ -78,20 +78,18 @@ class Bundle:
                     f"{path}: bundle format {manifest['format']}, but this bitfold reads {FORMAT}; "
                     "compile it again"
                 )
+            if manifest["sha256"] != _seal(manifest):
+                raise BundleError(
+                    f"{path}: {MANIFEST} was changed (its sha256 differs); compile it again"
+                )
             files = dict(manifest["files"])
             _check_files(path, files)
-            build_id = _build_id(files)
-            if build_id != manifest["build_id"]:
-                raise BundleError(
-                    f"{path}: build id {manifest['build_id']} is not that of its files "
-                    f"({build_id}): the manifest was changed; compile it again"
-                )
             return Bundle(
                 path=path,
                 kind=manifest["kind"],
                 name=manifest["name"],
                 network=Network.load(path),
-                build_id=build_id,
+                build_id=manifest["build_id"],
                 input=_layout(manifest["input"]),
                 output=_layout(manifest["output"]),
                 layers=tuple(manifest["layers"]),
@@ -113,9 +111,19 @@ def write_bundle(
     """Writes a bundle of `files` (text by path in the bundle), whole or not at all.
 
     `manifest` holds what is particular to the overlay; format, ids and hashes are added here. An
-    older bundle at `path` is replaced; anything else there is left alone and a BundleError.
+    older bundle at `path` is replaced; anything else there is left alone and a BundleError, as is
+    a place that can't be written.
     """
     path = Path(path)
+    try:
+        _write_bundle(path, manifest, network, files)
+    except OSError as error:
+        raise BundleError(
+            f"{path}: can't be written ({error.strerror or error}); choose another place"
+        ) from error
+
+
+def _write_bundle(path: Path, manifest: dict, network: Network, files: Mapping[str, str]) -> None:
     occupied = path.is_file() or (path.is_dir() and any(path.iterdir()))
     if occupied and not (path / MANIFEST).is_file():
         raise BundleError(f"{path}: is there already and is no bundle; choose another place")
@@ -142,6 +150,7 @@ def write_bundle(
             "build_id": build_id,
             "files": hashes,
         }
+        document["sha256"] = _seal(document)
         (new / MANIFEST).write_text(json.dumps(document, indent=1) + "\n")
         if path.exists():
             path.replace(Path(scratch) / "old")
@@ -156,6 +165,12 @@ def _build_id(files: Mapping[str, str]) -> str:
         if name.startswith(("rtl/", "images/")) and name != BUILD_ID_IMAGE
     }
     return hashlib.sha256(json.dumps(hardware, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _seal(manifest: dict) -> str:
+    """The sha256 of all that the manifest says, but for this itself."""
+    said = {key: value for key, value in manifest.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def _check_files(path: Path, files: Mapping[str, str]) -> None:

@@ -194,6 +194,12 @@ TABLE: tuple[Register, ...] = (
             Field("core_out_not_ready", 10, "core output: the shell takes no data"),
         ),
     ),
+    Register(
+        "DESTINATION_BEATS",
+        0x06C,
+        RW,
+        "Beats behind DESTINATION that a program may write (offload; else reads 0).",
+    ),
     Register("LAYER_BUSY", 0x100, RO, "Cycles in which the layer was busy in this call.", stride=8),
     Register(
         "LAYER_STALLED",

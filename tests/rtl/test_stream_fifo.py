@@ -1,0 +1,32 @@
+"""stream_fifo: order, fullness and a beat a cycle for any width and depth."""
+
+import random
+
+import pytest
+from cocotb_build import RTL, SimulationError, build, run
+from stream_case import StreamCase, judge, steady
+from verilator_lint import lint
+
+SOURCES = [RTL / "common" / "stream_fifo.sv"]
+
+
+@pytest.mark.parametrize(("width", "depth"), [(1, 2), (8, 4), (37, 16), (70, 2)])
+def test_beats_leave_in_order_a_cycle_after_they_came(width, depth):
+    rng = random.Random(depth)
+    frames = [[rng.getrandbits(width) for _ in range(depth + 3)] for _ in range(6)]
+    beats = sum(map(len, frames))
+    case = StreamCase(frames, frames, steady(beats), steady(beats, start=1), capacity=depth)
+    judge(SOURCES, "stream_fifo", {"WIDTH": width, "DEPTH": depth}, case)
+
+
+def test_a_producer_whose_waiting_beat_changes_or_goes_away_is_caught():
+    model = build(SOURCES, "stream_fifo", {"WIDTH": 8, "DEPTH": 4})
+    for offence in ("changes", "goes_away"):
+        with pytest.raises(SimulationError, match="a waiting beat changed or went away"):
+            run(model, "cocotb_offender", f"the_waiting_beat_{offence}")
+    run(model, "cocotb_offender", "the_waiting_beat_stays")
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3, 12])
+def test_a_depth_that_is_no_power_of_two_is_refused(depth):
+    assert "DEPTH must be a power of two >= 2" in lint(SOURCES, "stream_fifo", {"DEPTH": depth})
