@@ -1,0 +1,175 @@
+"""Runs a network beside the file that it was read from, and says where the two differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.core.onnx_exec import execute_onnx
+from qonnx.transformation.change_batchsize import ChangeBatchSize
+from qonnx.transformation.fold_constants import FoldConstants
+from qonnx.transformation.infer_shapes import InferShapes
+
+from bitfold.build.frontend import operators
+from bitfold.build.frontend.layers import cut, given_input
+from bitfold.build.frontend.lowering import row_signs
+from bitfold.build.frontend.problems import refuse
+from bitfold.build.frontend.quiet import quiet
+from bitfold.build.frontend.source import Source, read_source
+from bitfold.models.errors import FrontendError
+from bitfold.models.network import Dense, Network, Threshold
+
+# Scores are float32 on both sides. Where scales are no powers of two, the source rounds each
+# product and sum of its last layer, and the head only the exact integer sum.
+_SCORE_TOLERANCE = 1e-5
+# Sums of more bits can't be told from the source's float32: it rounds them.
+_FLOAT32_BITS = 23
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How a network and its source compare on `rows` samples.
+
+    `mismatches` are the indices of the samples that differ, int64; `layer` is the first layer in
+    which the integers of any of them do, "head" where only the scores do, None where none does.
+    `rounded` are those mismatches that start at a threshold of which the source misses the exact
+    sum by its own float32 rounding: rare ones are to be expected where scales are no powers of
+    two, and the network is the more exact of the two. `score_difference` is the largest of all
+    scores, 0 where they agree to the bit.
+    """
+
+    rows: int
+    mismatches: np.ndarray
+    rounded: np.ndarray
+    layer: str | None
+    score_difference: float
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing differs at all."""
+        return not len(self.mismatches)
+
+    @property
+    def faithful(self) -> bool:
+        """Whether nothing differs but for the source's own rounding."""
+        return len(self.mismatches) == len(self.rounded)
+
+
+def compare(network: Network, path: Path, x: np.ndarray) -> Comparison:
+    """See `bitfold.build.frontend.verify_against_source`."""
+    source = read_source(path)
+    scale = network.info.get("input_scale")
+    declared = given_input(
+        source, network.info.get("input_encoding"), None if scale is None else float(scale)
+    )
+    plan, problems = cut(source, declared)
+    refuse(str(path), problems)
+    x = np.asarray(x, np.float32)
+    trace = network.trace(network.quantize(x))
+    tensors = _execute(source, x)
+    wrong = np.zeros(len(x), bool)
+    rounded = np.zeros(len(x), bool)
+    first = None
+    inexact = False
+    for layer in plan.layers:
+        node = next((node for node in network.nodes if node.name == layer.name), None)
+        if node is None:
+            raise FrontendError(
+                f"{network.name}: has no layer {layer.name}, as {path} has; "
+                "give the file that it was compiled from"
+            )
+        actual = trace[node.output]
+        reals = tensors[layer.source.output].reshape(len(x), -1)
+        if isinstance(node, Dense):
+            actual = actual * row_signs(layer.matrix, network.parameters[node.weight].values)
+            inexact = layer.reals.of(actual) != reals
+            if network.tensors[node.output].encoding.bits > _FLOAT32_BITS:
+                continue  # its thresholds, or its scores, are compared all the same
+        differs = actual != layer.reals.integers(reals)
+        new = differs.any(axis=1) & ~wrong
+        if isinstance(node, Threshold):
+            rounded |= new & ~(differs & ~inexact).any(axis=1)
+        if new.any():
+            first = first or node.name
+        wrong |= new
+    head, difference = _compare_scores(network, source, trace[network.output], tensors)
+    if head.any():
+        first = first or "head"
+    wrong |= head
+    return Comparison(len(x), np.flatnonzero(wrong), np.flatnonzero(rounded), first, difference)
+
+
+def _compare_scores(
+    network: Network, source: Source, outputs: np.ndarray, tensors: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, float]:
+    """Which rows have other scores, or another class where the source gives one; the difference."""
+    choice = next((o for o in source.chain if o.kind in operators.CHOICE), None)
+    name = choice.input if choice else source.model.graph.output[0].name
+    expected = tensors[name].reshape(len(outputs), -1)
+    classes = tensors[choice.output].reshape(-1) if choice else expected.argmax(axis=1)
+    if network.decides_class:
+        return network.classes(outputs) != classes, 0.0
+    scores = network.scores(outputs)
+    difference = np.abs(scores - expected)
+    limit = _SCORE_TOLERANCE * np.maximum(1, np.abs(expected).max(axis=1, keepdims=True))
+    wrong = (difference > limit).any(axis=1)
+    if choice:
+        wrong |= network.classes(outputs) != classes
+    return wrong, float(difference.max())
+
+
+def random_samples(network: Network, rows: int, seed: int = 0) -> np.ndarray:
+    """(rows, *sample_shape) float32 that the host turns into integers all over the input encoding.
+
+    Found by going back through the steps of the host, so that no integer is out of reach.
+    """
+    encoding = network.tensors[network.input].encoding
+    features = network.tensors[network.input].size
+    generator = np.random.default_rng(seed)
+    x = generator.integers(encoding.minimum, encoding.maximum + 1, (rows, features))
+    if encoding.is_bipolar:
+        x = np.where(x >= 0, 1, -1)
+    undo = {
+        "Mul": lambda x, operand: x / operand,
+        "Div": lambda x, operand: x * operand,
+        "Add": lambda x, operand: x - operand,
+        "Sub": lambda x, operand: x + operand,
+        "Quant": lambda x, scale, zero_point, low, high: (
+            (np.clip(x, low, high) - zero_point) * scale
+        ),
+        "BipolarQuant": lambda x: x,
+    }
+    for step in reversed(network.quantizer):
+        x = undo[step.kind](x, *(operand.astype(np.float64) for operand in step.operands))
+    return x.astype(np.float32).reshape(rows, *network.sample_shape)
+
+
+def _execute(source: Source, x: np.ndarray) -> dict[str, np.ndarray]:
+    """All tensors of the file, as qonnx's executor computes them for the whole batch `x`."""
+    model = onnx.ModelProto()
+    model.CopyFrom(source.model)
+    # qonnx folds constants with the first version listed, whatever domain that is of.
+    versions = sorted(model.opset_import, key=lambda entry: entry.domain)
+    del model.opset_import[:]
+    model.opset_import.extend(versions)
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = len(source.sample)
+    shaped = x.reshape(len(x), *source.sample_shape).astype(source.sample.dtype)
+    try:
+        with quiet():
+            wrapper = ModelWrapper(model)
+            for transformation in (
+                InferShapes(),
+                FoldConstants(),
+                ChangeBatchSize(len(x)),
+                InferShapes(),
+            ):
+                wrapper = wrapper.transform(transformation)
+            return execute_onnx(wrapper, {source.input: shaped}, return_full_exec_context=True)
+    except Exception as error:
+        raise FrontendError(
+            f"{source.path}: qonnx can't execute it ({' '.join(str(error).split())[:300]})"
+        ) from error

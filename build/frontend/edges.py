@@ -1,0 +1,98 @@
+"""Turns what stands before the first and behind the last integer layer into steps of the host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bitfold.build.frontend.operators import (
+    HOST,
+    Quantizer,
+    factor_and_term,
+    per_channel,
+    per_feature,
+    quantizer,
+)
+from bitfold.build.frontend.problems import UnlowerableError
+from bitfold.build.frontend.source import Operation
+from bitfold.models.host import HostOp
+
+_ROUNDING = ("ROUND", "HALF_EVEN")
+
+
+def host_steps(operation: Operation) -> tuple[HostOp, ...]:
+    """The same float32 arithmetic as the operation's. Raises UnlowerableError if there is none."""
+    kind = operation.kind
+    if kind == "BatchNormalization":
+        return _batch_normalization(operation)
+    if kind in ("Add", "Sub", "Mul", "Div"):
+        return _with_constant(operation)
+    if kind == "Neg":
+        return (_step("Mul", -1),)
+    if kind == "Softmax":
+        axis = operation.attributes.get("axis", -1)
+        if operation.sample.shape[axis] != operation.sample[0].size:
+            raise UnlowerableError(f"it runs along axis {axis}", "run it along all the scores")
+        return (HostOp("Softmax"),)
+    if kind in HOST and len(operation.runner.node.input) == 1:
+        return (HostOp(kind),)
+    if kind in ("Quant", "IntQuant", "BipolarQuant", "QuantizeLinear"):
+        integers = quantizer(operation)
+        return (*quantizing_steps(operation, integers), *integers.reals.host_steps())
+    raise UnlowerableError(
+        "the host can't do it in front of the first or behind the last layer",
+        "leave it out, or apply it to the scores yourself",
+    )
+
+
+def quantizing_steps(operation: Operation, integers: Quantizer) -> tuple[HostOp, ...]:
+    """From reals to the integers of a quantizing operation."""
+    reals = integers.reals
+    if operation.kind == "MultiThreshold":
+        raise UnlowerableError(
+            "the host has no thresholds",
+            "give input_encoding and input_scale, so that this becomes an integer layer",
+        )
+    if operation.kind == "QuantizeLinear":
+        # It rounds before it adds the zero point: a tie goes to the even integer of those.
+        limits = (integers.minimum - reals.zero, integers.maximum - reals.zero)
+        shift = (_step("Add", reals.zero),) if reals.zero.any() else ()
+        return (_step("Quant", reals.scale, 0, *limits), *shift)
+    if integers.encoding.is_bipolar:
+        shift = (_step("Div", reals.scale), _step("Add", reals.zero)) if reals.zero.any() else ()
+        return (*shift, HostOp("BipolarQuant"))
+    rounding = operation.attributes.get("rounding_mode", b"ROUND").decode().upper()
+    if rounding not in _ROUNDING:
+        raise UnlowerableError(
+            f"the host does not round as {rounding} says",
+            "export with rounding_mode ROUND, or give input_encoding and input_scale",
+        )
+    return (_step("Quant", reals.scale, reals.zero, integers.minimum, integers.maximum),)
+
+
+def _step(kind: str, *operands: float | np.ndarray) -> HostOp:
+    return HostOp(kind, tuple(np.asarray(operand, np.float32) for operand in operands))
+
+
+def _with_constant(operation: Operation) -> tuple[HostOp, ...]:
+    factor_and_term(operation)  # which checks that the constant fits
+    left, right = operation.operand(0), operation.operand(1)
+    constant = per_feature(operation, right if left is None else left)
+    if operation.kind == "Sub" and left is not None:
+        return (_step("Mul", -1), _step("Add", constant))
+    return (_step(operation.kind, constant),)
+
+
+def _batch_normalization(operation: Operation) -> tuple[HostOp, ...]:
+    """Scale and bias as onnxruntime rounds them: each step in float32."""
+    gamma, beta, mean, variance = (
+        per_channel(operation, operation.operand(index)).astype(np.float32) for index in range(1, 5)
+    )
+    epsilon = np.float32(operation.attributes.get("epsilon", 1e-5))
+    factor = (1 / np.sqrt(variance + epsilon)) * gamma
+    return (_step("Mul", factor), _step("Add", beta - mean * factor))
+
+
+def all_host_steps(operations: Sequence[Operation]) -> tuple[HostOp, ...]:
+    return tuple(step for operation in operations for step in host_steps(operation))

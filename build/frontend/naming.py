@@ -1,0 +1,41 @@
+"""Gives a layer the name that it has in the model that was exported."""
+
+from __future__ import annotations
+
+import ast
+
+import onnx
+
+
+def module_path(node: onnx.NodeProto, weight: str) -> str | None:
+    """The path of the module that became `node`, such as `hidden.0.linear`, where it is told.
+
+    Looked for in the scopes that torch writes beside a node, in a node name such as
+    `/hidden/hidden.0/linear/MatMul`, and in the name of the initializer `weight`.
+    """
+    for entry in node.metadata_props:
+        if entry.key == "pkg.torch.onnx.name_scopes":
+            scopes = [scope for scope in ast.literal_eval(entry.value)[:-1] if scope]
+            if scopes:
+                return scopes[-1]
+    path = ""
+    for scope in [part for part in node.name.split("/") if part][:-1]:
+        # A member of a container repeats the container's name: hidden, then hidden.0.
+        container = path.rpartition(".")[2]
+        if path and scope.startswith(f"{container}."):
+            path = path.removesuffix(container) + scope
+        else:
+            path = f"{path}.{scope}" if path else scope
+    if not path and weight.endswith(".weight"):
+        path = weight.removesuffix(".weight")
+    return path or None
+
+
+def unique(name: str, taken: set[str]) -> str:
+    """`name`, or `name_2` and so on where it is taken; then taken itself."""
+    candidate, count = name, 1
+    while candidate in taken:
+        count += 1
+        candidate = f"{name}_{count}"
+    taken.add(candidate)
+    return candidate

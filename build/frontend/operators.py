@@ -1,0 +1,237 @@
+"""What the ONNX and QONNX operators mean to integer layers: affine, monotone, or a quantizer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bitfold.build.frontend.problems import UnlowerableError
+from bitfold.build.frontend.reals import Reals
+from bitfold.models.encoding import Encoding
+from bitfold.models.host import HOST_OPS
+
+if TYPE_CHECKING:  # source.py imports this module
+    from bitfold.build.frontend.source import Operation
+
+# They change the shape of a sample, or nothing at all.
+SHAPE = {
+    *("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"),
+    *("Identity", "Dropout", "Cast"),
+}
+# y = factor * x + term, for each feature.
+AFFINE = {"Add", "Sub", "Mul", "Div", "Neg", "BatchNormalization", "DequantizeLinear"}
+# Never falling, for each feature: together with a quantizer they become thresholds.
+MONOTONE = {
+    *("Relu", "LeakyRelu", "PRelu", "Clip", "Tanh", "Sigmoid", "HardSigmoid"),
+    *("Elu", "Selu", "Softplus", "Softsign"),
+}
+QONNX_OPERATORS = {"Quant", "IntQuant", "BipolarQuant", "MultiThreshold"}
+QUANTIZER = {*QONNX_OPERATORS, "QuantizeLinear"}
+DENSE = {"MatMul", "Gemm"}
+CHOICE = {"ArgMax", "TopK"}
+# What only the host can do, behind the last layer.
+HOST = {kind for kind in HOST_OPS if kind not in AFFINE | MONOTONE | QUANTIZER}
+KNOWN = SHAPE | AFFINE | MONOTONE | QUANTIZER | DENSE | CHOICE | HOST
+
+
+@dataclass(frozen=True)
+class Quantizer:
+    """The integers that a quantizing operation gives, and the reals that they stand for.
+
+    They run from `minimum` to `maximum` in steps of `step`.
+    """
+
+    encoding: Encoding
+    minimum: int
+    maximum: int
+    reals: Reals
+
+    @property
+    def step(self) -> int:
+        return self.encoding.step
+
+
+def check_shape(operation: Operation) -> None:
+    """Raises UnlowerableError unless an operation of SHAPE keeps samples apart and in order."""
+    before, after = operation.sample, operation.result
+    if operation.kind == "Cast":
+        if after.dtype != np.float32:
+            raise UnlowerableError(f"it casts to {after.dtype}", "keep activations in float32")
+        return
+    if after.shape[:1] != before.shape[:1] or after.size != before.size:
+        raise UnlowerableError(
+            f"it makes {after.shape} of {before.shape}, which mixes samples",
+            "keep the batch as the first axis",
+        )
+    if operation.kind == "Transpose":
+        order = operation.attributes.get("perm", range(before.ndim)[::-1])
+        moved = [axis for axis in order if axis and before.shape[axis] > 1]
+        if moved != sorted(moved):
+            raise UnlowerableError(
+                "it reorders the features",
+                "reorder the columns of the next layer's weights and leave it out",
+            )
+
+
+def per_feature(operation: Operation, constant: np.ndarray) -> np.ndarray:
+    """`constant` as ONNX broadcasts it over a sample: a float64 scalar, or (features,)."""
+    constant = np.asarray(constant, np.float64)
+    if constant.size == 1:
+        return constant.reshape(())
+    try:
+        return np.broadcast_to(constant, (1, *operation.shape)).reshape(-1)
+    except ValueError:
+        raise UnlowerableError(
+            f"its constant of shape {constant.shape} does not fit samples of {operation.shape}",
+            "use a scalar or one value a feature",
+        ) from None
+
+
+def per_channel(operation: Operation, constant: np.ndarray, axis: int = 1) -> np.ndarray:
+    """`constant` with one value for each index along `axis`, as per_feature gives it."""
+    shape = [1] * operation.sample.ndim
+    if constant.size > 1:
+        shape[axis] = constant.size
+    return per_feature(operation, constant.reshape(shape))
+
+
+def factor_and_term(operation: Operation) -> tuple[np.ndarray, np.ndarray]:
+    """y = factor * x + term for an operation of AFFINE; float64, scalars or (features,)."""
+    kind = operation.kind
+    zero, one = np.float64(0), np.float64(1)
+    if kind == "BatchNormalization":
+        gamma, beta, mean, variance = (
+            per_channel(operation, operation.operand(index)).astype(np.float64)
+            for index in range(1, 5)
+        )
+        factor = gamma / np.sqrt(variance + operation.attributes.get("epsilon", 1e-5))
+        return factor, beta - mean * factor
+    if kind == "Neg":
+        return -one, zero
+    if kind == "DequantizeLinear":
+        scale, zero_point = _scale_and_zero_point(operation)
+        return scale, -zero_point * scale
+    left, right = operation.operand(0), operation.operand(1)
+    constant = per_feature(operation, right if left is None else left)
+    if operation.result.shape != operation.sample.shape:
+        raise UnlowerableError(
+            "its constant is larger than a sample", "use a scalar or one value a feature"
+        )
+    if kind == "Add":
+        return one, constant
+    if kind == "Mul":
+        return constant, zero
+    if kind == "Sub":
+        return (one, -constant) if left is None else (-one, constant)
+    if left is not None:
+        raise UnlowerableError("it divides by activations", "divide by constants only")
+    if (constant == 0).any():
+        raise UnlowerableError("it divides by 0", "correct the constant")
+    return 1 / constant, zero
+
+
+def quantizer(operation: Operation) -> Quantizer:
+    """What an operation of QUANTIZER gives. Raises UnlowerableError for integers beyond 32 bits."""
+    if operation.kind == "BipolarQuant":
+        scale = per_feature(operation, operation.operand(1))
+        result = Quantizer(Encoding.of("BIPOLAR"), -1, 1, Reals(scale))
+    elif operation.kind == "MultiThreshold":
+        result = _multi_threshold(operation)
+    elif operation.kind == "QuantizeLinear":
+        result = _quantize_linear(operation)
+    else:
+        result = _quant(operation)
+    if not ((result.reals.scale > 0) & np.isfinite(result.reals.scale)).all():
+        raise UnlowerableError("its scale is not positive", "export with positive scales")
+    return result
+
+
+def encoding_of_range(minimum: int, maximum: int) -> Encoding:
+    """The narrowest encoding of these consecutive integers."""
+    if (minimum, maximum) == (-1, 1):
+        return Encoding.of("TERNARY")
+    return Encoding.for_range(minimum, maximum)
+
+
+def _integers(minimum: float, maximum: float, reals: Reals) -> Quantizer:
+    if minimum != int(minimum) or maximum != int(maximum) or not minimum < maximum:
+        raise UnlowerableError(
+            f"its integers would run from {minimum:g} to {maximum:g}",
+            "use a whole number of bits, at least 1",
+        )
+    if max(-minimum, maximum) >= 2**31:
+        raise UnlowerableError("it has more than 32 bits", "quantize to at most 8 bits")
+    return Quantizer(
+        encoding_of_range(int(minimum), int(maximum)), int(minimum), int(maximum), reals
+    )
+
+
+def _quant(operation: Operation) -> Quantizer:
+    operands = [operation.operand(index) for index in (1, 2, 3)]
+    if any(operand is None for operand in operands):
+        raise UnlowerableError(
+            "its scale, zero point or bit width is not constant",
+            "export in evaluation mode, so that they are",
+        )
+    scale, zero_point, bits = (per_feature(operation, operand) for operand in operands)
+    if bits.ndim:
+        if (bits != bits[0]).any():
+            raise UnlowerableError("its bit width differs by feature", "use one bit width")
+        bits = bits[0]
+    signed = bool(operation.attributes.get("signed", 1))
+    narrow = bool(operation.attributes.get("narrow", 1))
+    reals = Reals(scale, zero_point)
+    if bits == 1 and signed:  # which QONNX takes to be bipolar
+        return Quantizer(Encoding.of("BIPOLAR"), -1, 1, reals)
+    if signed:
+        minimum, maximum = -(2.0 ** (bits - 1)) + narrow, 2.0 ** (bits - 1) - 1
+    else:
+        minimum, maximum = 0.0, 2.0**bits - 1 - narrow
+    return _integers(minimum, maximum, reals)
+
+
+def _multi_threshold(operation: Operation) -> Quantizer:
+    levels = operation.operand(1).shape[1]
+    scale = np.float64(operation.attributes.get("out_scale", 1.0))
+    bias = np.float64(operation.attributes.get("out_bias", 0.0))
+    if (scale, bias, levels) == (2, -1, 1):
+        return Quantizer(Encoding.of("BIPOLAR"), -1, 1, Reals(np.float64(1)))
+    if scale == 1 and bias == int(bias):
+        return _integers(bias, bias + levels, Reals(scale))
+    return _integers(0, levels, Reals(scale, offset=bias))
+
+
+def _quantize_linear(operation: Operation) -> Quantizer:
+    if not operation.then or operation.then[-1].kind != "DequantizeLinear":
+        raise UnlowerableError(
+            "no DequantizeLinear follows it", "export QuantizeLinear and DequantizeLinear in pairs"
+        )
+    *clip, dequantize = operation.then
+    scale, zero_point = _scale_and_zero_point(operation)
+    if any(
+        (mine != its).any()
+        for mine, its in zip((scale, zero_point), _scale_and_zero_point(dequantize), strict=True)
+    ):
+        raise UnlowerableError(
+            "its scale or zero point differs from that of its DequantizeLinear",
+            "use the same for both",
+        )
+    limits = np.iinfo(dequantize.sample.dtype)
+    minimum, maximum = float(limits.min), float(limits.max)
+    if clip:
+        low, high = clip[0].operand(1), clip[0].operand(2)
+        minimum = minimum if low is None else max(minimum, float(low))
+        maximum = maximum if high is None else min(maximum, float(high))
+    return _integers(minimum, maximum, Reals(scale, zero_point))
+
+
+def _scale_and_zero_point(operation: Operation) -> tuple[np.ndarray, np.ndarray]:
+    scale, zero_point = operation.operand(1), operation.operand(2)
+    if scale is None:
+        raise UnlowerableError("its scale is not constant", "quantize statically")
+    if zero_point is None:
+        zero_point = np.zeros(1)
+    axis = operation.attributes.get("axis", 1)
+    return per_channel(operation, scale, axis), per_channel(operation, zero_point, axis)

@@ -1,0 +1,120 @@
+"""Says what in a graph can't be lowered to integer layers: every node, its reason and a remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bitfold.models.errors import FrontendError
+
+
+class UnlowerableError(Exception):
+    """Why one node can't be lowered, and what its author can do; caught where the node is known."""
+
+    def __init__(self, reason: str, remedy: str):
+        super().__init__(f"{reason}; {remedy}")
+        self.reason = reason
+        self.remedy = remedy
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One node that can't be lowered."""
+
+    node: str
+    op: str
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.node} ({self.op}): {self.reason}; {self.remedy}"
+
+
+def refuse(source: str, problems: Sequence[Problem]) -> None:
+    """Raises FrontendError with all `problems`, each once; returns if there are none."""
+    lines = list(dict.fromkeys(str(problem) for problem in problems))
+    if lines:
+        count = len({problem.node for problem in problems})
+        nodes = "1 node" if count == 1 else f"{count} nodes"
+        raise FrontendError(
+            f"{source}: {nodes} can't be lowered to integer layers\n  " + "\n  ".join(lines)
+        )
+
+
+_CONVOLUTION = (
+    "convolutions are not supported yet",
+    "use fully connected layers, with the image flattened in front of them",
+)
+_POOLING = ("pooling is not supported yet", "use fully connected layers and leave it out")
+_RECURRENT = ("recurrent layers are not supported", "use a feed-forward network")
+_CONTROL_FLOW = (
+    "control flow is not supported",
+    "export with fixed shapes and in evaluation mode, so that it is resolved before",
+)
+_INTEGER_FORMAT = (
+    "operators on integer tensors are not read",
+    "export as QONNX, or as QuantizeLinear and DequantizeLinear around float operators",
+)
+_SAMPLE_STATISTICS = (
+    "it depends on the whole sample and so can't become a threshold",
+    "use BatchNormalization, which is constant after training",
+)
+_JOIN = (
+    "joining two branches is not supported yet",
+    "use a network in which every layer feeds exactly one other",
+)
+
+_REASONS = {
+    "Conv": _CONVOLUTION,
+    "ConvTranspose": _CONVOLUTION,
+    "MaxPool": _POOLING,
+    "AveragePool": _POOLING,
+    "GlobalAveragePool": _POOLING,
+    "GlobalMaxPool": _POOLING,
+    "QuantAvgPool2d": _POOLING,
+    "MaxPoolNHWC": _POOLING,
+    "LSTM": _RECURRENT,
+    "GRU": _RECURRENT,
+    "RNN": _RECURRENT,
+    "If": _CONTROL_FLOW,
+    "Loop": _CONTROL_FLOW,
+    "Scan": _CONTROL_FLOW,
+    "QLinearMatMul": _INTEGER_FORMAT,
+    "QLinearConv": _INTEGER_FORMAT,
+    "QGemm": _INTEGER_FORMAT,
+    "MatMulInteger": _INTEGER_FORMAT,
+    "ConvInteger": _INTEGER_FORMAT,
+    "DynamicQuantizeLinear": (
+        "its scale follows the data",
+        "quantize statically, with scales that are constants",
+    ),
+    "LayerNormalization": _SAMPLE_STATISTICS,
+    "InstanceNormalization": _SAMPLE_STATISTICS,
+    "Concat": _JOIN,
+    "FloatQuant": ("it gives small floats, not integers", "quantize with Quant or BipolarQuant"),
+    "Trunc": ("truncation is not supported", "quantize with Quant"),
+    "Sign": ("it has three values, as the sign of 0 is 0", "quantize with BipolarQuant"),
+}
+
+
+def unsupported(kind: str) -> UnlowerableError:
+    """The error for an operator that the front end does not know what to do with."""
+    reason, remedy = _REASONS.get(
+        kind,
+        (
+            "the operator has no counterpart in integer layers",
+            "leave it out, or cut the graph behind the last layer and apply it to the scores",
+        ),
+    )
+    return UnlowerableError(reason, remedy)
+
+
+def joins_branches(kind: str) -> UnlowerableError:
+    """The error for a node that takes two tensors which both depend on the input."""
+    if kind in ("Add", "Sub", "Mul", "Div", "Concat", "Sum"):
+        return UnlowerableError(*_JOIN)
+    if kind in ("MatMul", "Gemm"):
+        return UnlowerableError(
+            "both factors depend on the input", "only products with constant weights are supported"
+        )
+    return unsupported(kind) if kind in _REASONS else UnlowerableError(*_JOIN)

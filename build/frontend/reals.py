@@ -1,0 +1,42 @@
+"""What integers stand for: the affine map from a tensor's integers to the reals of the source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bitfold.models.host import HostOp
+
+_ZERO = np.float64(0)
+
+
+@dataclass(frozen=True)
+class Reals:
+    """real = (integer - zero) * scale + offset, each float64, a scalar or one value a feature."""
+
+    scale: np.ndarray
+    zero: np.ndarray = _ZERO
+    offset: np.ndarray = _ZERO
+
+    def of(self, integers: np.ndarray) -> np.ndarray:
+        """(rows, features) integers to float32: the exact value, rounded once."""
+        return ((integers - self.zero) * self.scale + self.offset).astype(np.float32)
+
+    def integers(self, reals: np.ndarray) -> np.ndarray:
+        """(rows, features) reals to the int64 that they stand for."""
+        reals = reals.astype(np.float64)
+        return np.rint((reals - self.offset) / self.scale + self.zero).astype(np.int64)
+
+    def then(self, factor: np.ndarray, term: np.ndarray) -> Reals:
+        """The map followed by real * factor + term."""
+        return Reals(self.scale * factor, self.zero, self.offset * factor + term)
+
+    def host_steps(self) -> tuple[HostOp, ...]:
+        """The same map as float32 steps of the host, in the order in which exporters write it."""
+        steps = (("Sub", self.zero, 0), ("Mul", self.scale, 1), ("Add", self.offset, 0))
+        return tuple(
+            HostOp(kind, (np.asarray(operand, np.float32),))
+            for kind, operand, neutral in steps
+            if (operand != neutral).any()
+        )

@@ -1,0 +1,332 @@
+"""Reads an ONNX file as a chain of operations: what becomes of one tensor, from input to output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import helper, inliner, numpy_helper
+
+from bitfold.build.frontend.execution import NodeRunner
+from bitfold.build.frontend.operators import KNOWN, QONNX_OPERATORS
+from bitfold.build.frontend.problems import (
+    Problem,
+    UnlowerableError,
+    joins_branches,
+    unsupported,
+)
+from bitfold.models.errors import FrontendError
+
+_QUANTIZERS = ("Quant", "IntQuant", "BipolarQuant", "QuantizeLinear", "DequantizeLinear")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A node that turns one tensor into another; all its other inputs are `constants`, by name.
+
+    `sample` and `result` are what flows in and out for some input: they tell shapes and dtypes.
+    `then` are nodes that only make sense together with this one, in order.
+    """
+
+    runner: NodeRunner
+    name: str
+    input: str
+    output: str
+    constants: Mapping[str, np.ndarray]
+    sample: np.ndarray
+    result: np.ndarray
+    then: tuple[Operation, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        return self.runner.node.op_type
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the input, without the batch."""
+        return self.sample.shape[1:]
+
+    @cached_property
+    def attributes(self) -> dict:
+        node = self.runner.node
+        return {a.name: helper.get_attribute_value(a) for a in node.attribute}
+
+    def operand(self, index: int) -> np.ndarray | None:
+        """The constant at this place among the node's inputs; None where there is none."""
+        names = self.runner.node.input
+        return self.constants.get(names[index]) if index < len(names) else None
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """(rows, features) to (rows, features), computed by the node itself."""
+        shaped = x.reshape((len(x), *self.shape)).astype(self.sample.dtype)
+        node = self.runner.node
+        y = self.runner({**self.constants, self.input: shaped})[node.output[0]]
+        y = y.reshape(len(x), -1)
+        for operation in self.then:
+            y = operation(y)
+        return y
+
+
+@dataclass(frozen=True)
+class Source:
+    """An ONNX file: its one input, and the operations on the way to its one output.
+
+    `problems` are the nodes that made it impossible to say more.
+    """
+
+    path: Path
+    model: onnx.ModelProto
+    input: str
+    sample: np.ndarray
+    chain: tuple[Operation, ...]
+    problems: tuple[Problem, ...]
+    # By which node each tensor that does not depend on the input was made, and its value.
+    makers: Mapping[str, onnx.NodeProto]
+    values: Mapping[str, np.ndarray]
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        return self.sample.shape[1:]
+
+    @cached_property
+    def metadata(self) -> dict[str, str]:
+        """What the file says of itself; bitfold's own exporter says it under `bitfold.*`."""
+        return {entry.key: entry.value for entry in self.model.metadata_props}
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class names that the file lists, if it does."""
+        try:
+            names = json.loads(self.metadata.get("bitfold.class_names", "[]"))
+        except ValueError:
+            return ()
+        return tuple(map(str, names)) if isinstance(names, list) else ()
+
+    @cached_property
+    def input_datatype(self) -> str | None:
+        """The name of the integers that the file declares its input to be, if it does.
+
+        Either ONNX's own 8-bit types, or the datatype annotation of FINN's dialect.
+        """
+        if np.issubdtype(self.sample.dtype, np.integer):
+            return self.sample.dtype.name.upper()
+        for annotation in self.model.graph.quantization_annotation:
+            if annotation.tensor_name == self.input:
+                for entry in annotation.quant_parameter_tensor_names:
+                    if entry.key == "finn_datatype" and not entry.value.startswith("FLOAT"):
+                        return entry.value
+        return None
+
+    def ancestry(self, tensor: str) -> tuple[str, list[np.ndarray]]:
+        """Where a constant comes from: its initializer's name, and the scales of its quantizers."""
+        scales = []
+        while tensor in self.makers and self.makers[tensor].input:
+            node = self.makers[tensor]
+            if node.op_type in _QUANTIZERS:
+                scales.append(self.values[node.input[1]])
+            tensor = node.input[0]
+        return tensor, scales
+
+
+def read_source(path: Path) -> Source:
+    """Raises FrontendError for what is no graph with one input; notes all else as problems."""
+    model = _load(path)
+    graph = model.graph
+    try:
+        values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise FrontendError(f"{path}: damaged weights ({error}); export it again") from error
+    inputs = [value for value in graph.input if value.name not in values]
+    for kind, ports in (("inputs", inputs), ("outputs", list(graph.output))):
+        if len(ports) != 1:
+            names = ", ".join(port.name for port in ports) or "none"
+            raise FrontendError(
+                f"{path}: the graph has {len(ports)} {kind} ({names}); "
+                "export a network with one input and one output"
+            )
+    sample = _sample(path, inputs[0])
+    walk = _Walk(graph, {entry.domain: entry.version for entry in model.opset_import}, values)
+    chain = walk.follow(inputs[0].name, sample, graph.output[0].name)
+    if not chain and not walk.problems:
+        raise FrontendError(
+            f"{path}: no node makes the output {graph.output[0].name} from the input "
+            f"{inputs[0].name}; the file is truncated or damaged: export it again"
+        )
+    problems = tuple(walk.problems)
+    return Source(path, model, inputs[0].name, sample, chain, problems, walk.makers, values)
+
+
+def _load(path: Path) -> onnx.ModelProto:
+    if not path.is_file():
+        raise FrontendError(f"{path}: there is no such file; export the network to it first")
+    try:
+        model = onnx.load(str(path))
+    except (DecodeError, ValueError, TypeError) as error:
+        raise FrontendError(
+            f"{path}: not a readable ONNX file ({error}); it is truncated, damaged or of another "
+            "format: export it again"
+        ) from error
+    except Exception as error:  # onnx raises its own for tensors that stand in a second file
+        raise FrontendError(
+            f"{path}: can't be read ({error}); keep its external data beside it"
+        ) from error
+    if not model.graph.node:
+        raise FrontendError(
+            f"{path}: not an ONNX graph, or one without nodes; it is truncated, damaged or of "
+            "another format: export it again"
+        )
+    if model.functions:
+        model = inliner.inline_local_functions(model)
+    for node in model.graph.node:
+        # Brevitas and FINN once had domains of their own for what is QONNX now.
+        if node.op_type in QONNX_OPERATORS:
+            node.domain = "qonnx.custom_op.general"
+    return model
+
+
+def _sample(path: Path, value: onnx.ValueInfoProto) -> np.ndarray:
+    """Zeros of the input's shape and type; a batch that is left open is 1."""
+    tensor = value.type.tensor_type
+    dims = [dim.dim_value for dim in tensor.shape.dim]
+    if len(dims) < 2 or not all(dims[1:]):
+        shown = [dim.dim_value or dim.dim_param or "?" for dim in tensor.shape.dim]
+        raise FrontendError(
+            f"{path}: input {value.name} has shape {shown}; export with a shape of "
+            "(batch, features, ...) in which only the batch may be open"
+        )
+    dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+    if dtype not in (np.float32, np.int8, np.uint8):
+        raise FrontendError(
+            f"{path}: input {value.name} has type {dtype}; export with float32, int8 or uint8"
+        )
+    return np.zeros([max(dims[0], 1), *dims[1:]], dtype)
+
+
+class _Walk:
+    """Executes a graph once, node by node, to tell constants from what depends on the input."""
+
+    def __init__(self, graph: onnx.GraphProto, versions: Mapping[str, int], values: dict):
+        self.graph = graph
+        self.versions = versions
+        self.values = values
+        self.makers: dict[str, onnx.NodeProto] = {}
+        self.problems: list[Problem] = []
+        # What depends on the input, and what it is for the sample; None where that failed.
+        self.dependent: dict[str, np.ndarray | None] = {}
+        # What would be constant if it could be executed.
+        self.unknown: set[str] = set()
+        self.needed: set[str] = set()
+
+    def follow(self, start: str, sample: np.ndarray, end: str) -> tuple[Operation, ...]:
+        self.dependent[start] = sample
+        self.needed = self._needed(end)
+        chain = []
+        for index, node in enumerate(self.graph.node):
+            if not self.needed.isdisjoint(node.output):
+                operation = self._visit(node.name or f"node {index}", node)
+                if operation:
+                    chain.append(operation)
+        return _join_quantize_dequantize(chain)
+
+    def _visit(self, name: str, node: onnx.NodeProto) -> Operation | None:
+        inputs = [name for name in node.input if name]
+        for source in inputs:
+            if not (source in self.values or source in self.dependent or source in self.unknown):
+                error = UnlowerableError(
+                    f"nothing before it makes its input {source}",
+                    "the file is damaged or not in topological order: export it again",
+                )
+                self._note(name, node.op_type, error)
+                self.unknown.add(source)
+        moving = [i for i in inputs if i in self.dependent]
+        if not moving:
+            self._constant(name, node, self.values)
+        elif node.op_type in ("Shape", "Size") and self.dependent[moving[0]] is not None:
+            self._constant(name, node, self.dependent)
+        else:
+            return self._operation(name, node, moving)
+        return None
+
+    def _needed(self, end: str) -> set[str]:
+        """All tensors that the output is made of."""
+        needed = {end}
+        for node in reversed(self.graph.node):
+            if not needed.isdisjoint(node.output):
+                needed.update(node.input)
+        return needed
+
+    def _note(self, name: str, kind: str, error: UnlowerableError) -> None:
+        self.problems.append(Problem(name, kind, error.reason, error.remedy))
+
+    def _constant(self, name: str, node: onnx.NodeProto, inputs: Mapping) -> None:
+        outputs = None
+        if self.unknown.isdisjoint(node.input):
+            try:
+                outputs = NodeRunner(node, self.versions)(inputs)
+            except Exception as error:
+                self._note(name, node.op_type, _not_executable(error))
+        if outputs is None:
+            self.unknown.update(node.output)
+        else:
+            self.values.update(outputs)
+            self.makers.update(dict.fromkeys(outputs, node))
+
+    def _operation(self, name: str, node: onnx.NodeProto, moving: list[str]) -> Operation | None:
+        if len(moving) > 1:
+            self._note(name, node.op_type, joins_branches(node.op_type))
+        elif node.op_type not in KNOWN:
+            self._note(name, node.op_type, unsupported(node.op_type))
+        known = len(moving) == 1 and node.op_type in KNOWN
+        constants = {i: self.values[i] for i in node.input if i in self.values}
+        samples = {i: self.dependent[i] for i in moving}
+        runner = NodeRunner(node, self.versions)
+        outputs = dict.fromkeys(node.output)
+        # Behind a node that can't be executed nothing is known but the operators.
+        blind = any(sample is None for sample in samples.values())
+        if not blind and self.unknown.isdisjoint(node.input):
+            try:
+                outputs = runner({**constants, **samples})
+            except Exception as error:
+                if known:
+                    self._note(name, node.op_type, _not_executable(error))
+        self.dependent.update(outputs)
+        output = next(o for o in node.output if o in self.needed)
+        result = outputs[output]
+        if not known or result is None:
+            return None
+        return Operation(runner, name, moving[0], output, constants, samples[moving[0]], result)
+
+
+def _not_executable(error: Exception) -> UnlowerableError:
+    return UnlowerableError(
+        f"it can't be executed ({' '.join(str(error).split())[:200]})",
+        "check it with onnxruntime, or export it again with operators of ONNX and QONNX",
+    )
+
+
+def _join_quantize_dequantize(chain: Sequence[Operation]) -> tuple[Operation, ...]:
+    """Makes one quantizer of QuantizeLinear, an optional Clip, and DequantizeLinear."""
+    joined: list[Operation] = []
+    for operation in chain:
+        quantizer = joined[-1] if joined and joined[-1].kind == "QuantizeLinear" else None
+        parts = [part.kind for part in quantizer.then] if quantizer else []
+        if (
+            operation.kind in ("Clip", "DequantizeLinear")
+            and quantizer
+            and (parts in ([], ["Clip"]) and operation.kind not in parts)
+        ):
+            joined[-1] = replace(
+                quantizer,
+                output=operation.output,
+                result=operation.result,
+                then=(*quantizer.then, operation),
+            )
+        else:
+            joined.append(operation)
+    return tuple(joined)

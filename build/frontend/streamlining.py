@@ -1,0 +1,165 @@
+"""Runs FINN's streamlining passes; no other file imports FINN.
+
+Each layer enters in one normal form, whatever form it has in the source: an integer MatMul, the
+scales and biases behind it as Mul and Add, and a MultiThreshold. The passes move scales and biases
+into the thresholds, and signs into the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from onnx import TensorProto, helper
+from qonnx.core.datatype import DataType
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.util.basic import qonnx_make_model
+
+from bitfold.build.frontend import operators
+from bitfold.build.frontend.layers import Activation, Layer, Linear, Plan
+from bitfold.build.frontend.quiet import quiet
+from bitfold.models.errors import FrontendError
+
+
+def streamline(plan: Plan, progress: Callable[[str], None]) -> list[np.ndarray]:
+    """For each layer, what FINN makes of it: a Linear's matrix (rows, columns), some rows negated;
+    an Activation's thresholds (features or 1, levels), float, in units of its integers.
+
+    Raises FrontendError if a pass fails, or leaves anything behind between the layers.
+    """
+    try:
+        with quiet():
+            passes = _passes()
+    except ImportError as error:
+        raise FrontendError(
+            f"FINN's passes can't be imported ({error}); pip install 'bitfold[compile]'"
+        ) from error
+    model = _normal_form(plan)
+    for transformation in passes:
+        name = type(transformation).__name__
+        progress(f"FINN: {name}")
+        try:
+            with quiet():
+                model = model.transform(transformation)
+        except Exception as error:
+            raise FrontendError(f"FINN's pass {name} failed: {error!r}") from error
+    return _read(model, plan.layers)
+
+
+def _passes() -> list:
+    """The passes of FINN's `Streamline` that dense layers in normal form need, in its order."""
+    from finn.transformation.streamline import absorb, collapse_repeated, reorder
+
+    return [
+        reorder.MoveAddPastMul(),
+        collapse_repeated.CollapseRepeatedAdd(),
+        collapse_repeated.CollapseRepeatedMul(),
+        absorb.AbsorbAddIntoMultiThreshold(),
+        absorb.FactorOutMulSignMagnitude(),
+        absorb.AbsorbMulIntoMultiThreshold(),
+        absorb.Absorb1BitMulIntoMatMul(),
+    ]
+
+
+class _Graph:
+    """A chain of nodes on a tensor (1, features), each with one constant."""
+
+    def __init__(self, features: int, datatype: str):
+        self.nodes = []
+        self.constants: dict[str, np.ndarray] = {}
+        self.features = {"integers0": features}
+        self.datatypes = {"integers0": datatype}
+        self.tensor = "integers0"
+
+    def add(self, kind: str, constant: np.ndarray, features: int, **attributes) -> str:
+        """Appends a node; gives the name of its constant."""
+        index = len(self.nodes)
+        name, output = f"constant{index}", f"integers{index + 1}"
+        domain = "qonnx.custom_op.general" if kind == "MultiThreshold" else ""
+        self.nodes.append(
+            helper.make_node(kind, [self.tensor, name], [output], domain=domain, **attributes)
+        )
+        self.constants[name] = np.asarray(constant, np.float32)
+        self.features[output] = features
+        self.tensor = output
+        return name
+
+    def model(self) -> ModelWrapper:
+        values = [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, features])
+            for name, features in self.features.items()
+        ]
+        graph = helper.make_graph(
+            self.nodes, "normal form", values[:1], values[-1:], value_info=values[1:-1]
+        )
+        model = ModelWrapper(qonnx_make_model(graph))
+        for name, constant in self.constants.items():
+            model.set_initializer(name, constant)
+        for name, datatype in self.datatypes.items():
+            model.set_tensor_datatype(name, DataType[datatype])
+        return model
+
+
+def _normal_form(plan: Plan) -> ModelWrapper:
+    first = plan.layers[0]
+    columns = first.matrix.shape[1] if isinstance(first, Linear) else first.features
+    graph = _Graph(columns, plan.input.encoding.name)
+    for layer in plan.layers:
+        if isinstance(layer, Linear):
+            weights = graph.add("MatMul", layer.matrix.T, len(layer.matrix))
+            # One bit more than the weights have: FINN would not negate a -8 that is an INT4, and
+            # leave the sign behind as a Mul without a word.
+            graph.datatypes[weights] = "INT16"
+        else:
+            _add_activation(graph, layer, behind_weights=layer is not first)
+    return graph.model()
+
+
+def _add_activation(graph: _Graph, layer: Activation, behind_weights: bool) -> None:
+    """What is affine in it, and its quantizer as the thresholds that round half up.
+
+    All else (a Relu, another quantizer on the way, the rounding of ties) FINN does not see: the
+    thresholds are moved to where the source switches afterwards.
+    """
+    before, output = layer.before, layer.output
+    steps = [(np.float64(1), -before.zero), (before.scale, before.offset)]
+    steps += [
+        operators.factor_and_term(operation)
+        for operation in layer.operations
+        if operation.kind in operators.AFFINE
+    ]
+    steps.append(
+        (1 / output.reals.scale, output.reals.zero - output.reals.offset / output.reals.scale)
+    )
+    for factor, term in steps:
+        if not behind_weights:
+            factor = np.abs(factor)  # FINN would look for weights that take the sign
+        if (factor != 1).any():
+            # FINN divides by it; what is multiplied by 0 never switches, wherever FINN thinks.
+            graph.add("Mul", np.where(factor == 0, 1, factor), layer.features)
+        if (term != 0).any():
+            graph.add("Add", term, layer.features)
+    thresholds = np.arange(output.minimum, output.maximum, output.step) + output.step / 2
+    graph.add(
+        "MultiThreshold",
+        thresholds[None],
+        layer.features,
+        out_dtype=output.encoding.name,
+        out_scale=float(output.step),
+        out_bias=float(output.minimum),
+    )
+
+
+def _read(model: ModelWrapper, layers: Sequence[Layer]) -> list[np.ndarray]:
+    expected = ["MatMul" if isinstance(layer, Linear) else "MultiThreshold" for layer in layers]
+    found = [node.op_type for node in model.graph.node]
+    if found != expected:
+        raise FrontendError(
+            f"FINN's passes left {', '.join(found)} where {', '.join(expected)} was expected; "
+            "report this with the file"
+        )
+    constants = [model.get_initializer(node.input[1]) for node in model.graph.node]
+    return [
+        constant.T if isinstance(layer, Linear) else constant
+        for layer, constant in zip(layers, constants, strict=True)
+    ]
