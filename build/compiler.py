@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 
 import bitfold.overlays
 from bitfold.build.dataflow import plan
 from bitfold.build.emit import dataflow_images, dataflow_rtl
+from bitfold.models.errors import OverlayError
 from bitfold.models.network import Network
 from bitfold.overlays.bundle import Bundle, write_bundle
 from bitfold.overlays.dataflow import DataflowOverlay, Folding
@@ -26,6 +28,8 @@ def compile_dataflow(
 
     Raises OverlayError, FoldingError or BundleError; then nothing is left behind.
     """
+    if not 0 < clock_mhz < inf:
+        raise OverlayError(f"a clock of {clock_mhz:g} MHz can't be; give a number above zero")
     overlay = plan(network, folding)
     generated = dataflow_rtl(overlay)
     files = {f"rtl/{name}": text for name, text in generated.items()}

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,6 +21,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column, Table
 
 from bitfold.models.errors import BitfoldError
 from bitfold.models.files import whole_file
@@ -31,40 +34,61 @@ err = Console(stderr=True)
 
 
 def command(function: Callable[..., dict]) -> click.Command:
-    """A click command from `function`, with --json and --debug.
+    """A click command from `function`, with --json and --debug behind its own options.
 
     `function` gives a dictionary: what --json writes. An error of ours becomes one line and exit
     code 1, as click's own usage errors become exit code 2.
     """
 
-    @click.option(
-        "--json",
-        "json_file",
-        type=click.Path(dir_okay=False, path_type=Path),
-        metavar="FILE",
-        help="Also write the result to FILE, for machines.",
-    )
-    @click.option("--debug", is_flag=True, help="Show a traceback where something fails.")
     @functools.wraps(function)
     def run(json_file: Path | None, debug: bool, **arguments) -> None:
         try:
             result = function(**arguments)
             if json_file:
                 _write_json(json_file, result)
-        except (BitfoldError, OSError) as error:
-            if debug:
-                raise
-            err.print(f"[bold red]error:[/] {_escape(str(error))}", highlight=False, soft_wrap=True)
-            sys.exit(1)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
         except KeyboardInterrupt:
             if debug:
                 raise
             err.print("interrupted; what was finished is kept")
             sys.exit(130)
+        except Exception as error:
+            if debug:
+                raise
+            said = str(error)
+            if not isinstance(error, (BitfoldError, OSError)):
+                said = f"{error!r}: a fault in bitfold; report it with what --debug shows"
+            err.print(f"[bold red]error:[/] {escape(said)}", highlight=False, soft_wrap=True)
+            sys.exit(1)
         if result.get("failed"):
             sys.exit(1)
 
-    return click.command(run)
+    made = click.command(run)
+    made.params += [
+        click.Option(
+            ["--json", "json_file"],
+            type=click.Path(dir_okay=False, path_type=Path),
+            metavar="FILE",
+            help="Also write the result to FILE, for machines.",
+        ),
+        click.Option(["--debug"], is_flag=True, help="Show a traceback where something fails."),
+    ]
+    return made
+
+
+def table(*columns: str | Column, title: str | None = None) -> Table:
+    """An empty table that spends no width on lines: terminals of 80 columns are common."""
+    for_all = {"box": SIMPLE_HEAD, "padding": (0, 1, 0, 0), "pad_edge": False, "show_edge": False}
+    made = Table(*columns, title=title, title_justify="left", **for_all)
+    for column in made.columns:
+        column.overflow = "fold"
+    return made
+
+
+def numbers(heading: str) -> Column:
+    """A column of numbers."""
+    return Column(heading, justify="right")
 
 
 @contextmanager
@@ -91,7 +115,3 @@ def steps(what: str) -> Iterator[Callable[[str], None]]:
 def _write_json(file: Path, result: dict) -> None:
     with whole_file(file) as partial:
         partial.write_text(json.dumps(result, indent=1) + "\n")
-
-
-def _escape(text: str) -> str:
-    return text.replace("[", r"\[")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 
 from bitfold.build.dataflow import foldable, plan
@@ -46,9 +47,9 @@ def for_cycles(network: Network, cycles: int) -> dict[str, Fold]:
 
 def for_frames_per_second(network: Network, frames: float, clock_mhz: float) -> dict[str, Fold]:
     """The cheapest folding that takes `frames` a second at `clock_mhz`."""
-    if frames <= 0 or clock_mhz <= 0:
+    if not (0 < frames < inf and 0 < clock_mhz < inf):
         raise FoldingError(
-            f"{frames:g} frames a second at {clock_mhz:g} MHz: both must be above zero"
+            f"{frames:g} frames a second at {clock_mhz:g} MHz: both must be numbers above zero"
         )
     cycles = int(clock_mhz * 1e6 / frames)
     if cycles < 1:

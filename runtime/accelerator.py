@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bitfold.models.errors import DeviceError
+from bitfold.models.errors import DeviceError, InputError
 from bitfold.overlays.bundle import Bundle
 from bitfold.runtime import verilator
 from bitfold.runtime.device import Call, Device
@@ -72,8 +72,10 @@ class Accelerator:
         """Runs `frames` random samples in one batch and says what that costs on the hardware.
 
         Times come from cycles and the clock, never from how long a simulation took. Measured
-        figures are None on a device without counters.
+        figures are None on a device without counters. Raises InputError for less than one frame.
         """
+        if frames < 1:
+            raise InputError(f"throughput of {frames} frames can't be measured; give 1 or more")
         encoding = self.bundle.input.encoding
         levels = (encoding.maximum - encoding.minimum) // encoding.step + 1
         random = np.random.default_rng(0).integers(0, levels, (frames, self.bundle.input.elements))

@@ -53,6 +53,7 @@ class Driver:
             source.beats[:] = self.bundle.input.pack(x).reshape(-1)
             source.flush()
             destination.flush()  # so that no stale line is written back over the results
+            self._free_the_bus()
             self.port.write(REGISTERS.SOURCE.offset, source.address)
             self.port.write(REGISTERS.DESTINATION.offset, destination.address)
             self.port.write(REGISTERS.FRAMES.offset, frames)
@@ -71,7 +72,7 @@ class Driver:
                 self.port.wait()
                 word = self.port.read(status.offset)
         except BaseException:  # an interrupted call must not write into freed memory
-            self.port.write(control.offset, control["soft_reset"].mask)
+            self._reset()
             raise
         error = ErrorCode(status["error"].get(word))
         if error is ErrorCode.NONE:
@@ -79,15 +80,30 @@ class Driver:
         taken = self.port.read(REGISTERS.FRAMES_IN.offset)
         given = self.port.read(REGISTERS.FRAMES_OUT.offset)
         stalled = self.port.read(REGISTERS.STALLED_PORTS.offset)
-        if status["bus_stuck"].get(word):
-            self.port.write(control.offset, control["soft_reset"].mask)
         progress = f"{taken} of {frames} frames went in, {given} came out"
         if error is ErrorCode.WATCHDOG:
             raise StallError(
                 f"{self.bundle.name}: stalled: {stall_reason(stalled)} ({progress}); "
-                "the call was ended and the overlay can be called again"
+                "the call was ended, and another can be made once that port moves again"
             )
         raise DeviceError(f"{self.bundle.name}: {error.text} ({progress})")
+
+    def _free_the_bus(self) -> None:
+        """Lets the memory give what it owes an earlier call, if it came back to life."""
+        stuck = REGISTERS.STATUS["bus_stuck"]
+        if stuck.get(self.port.read(REGISTERS.STATUS.offset)):
+            self._reset()
+            if stuck.get(self.port.read(REGISTERS.STATUS.offset)):
+                raise DeviceError(
+                    f"{self.bundle.name}: the memory still does not answer what an earlier call "
+                    "asked of it; load the overlay anew"
+                )
+
+    def _reset(self) -> None:
+        """Ends any call; returns when the bus has drained, or is stuck: the watchdog sees to it."""
+        self.port.write(REGISTERS.CONTROL.offset, REGISTERS.CONTROL["soft_reset"].mask)
+        while not REGISTERS.STATUS["idle"].get(self.port.read(REGISTERS.STATUS.offset)):
+            self.port.wait()
 
     def _report(self, frames: int) -> Call:
         read = self.port.read

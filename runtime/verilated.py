@@ -83,18 +83,16 @@ class VerilatedPort:
         """Changes how the memory behaves from now on."""
         self.memory_latency_cycles = memory.latency_cycles
         mute = sum(1 << CHANNELS.index(channel) for channel in memory.mute)
-        self._library.bitfold_configure(
-            self._handle, memory.latency_cycles, memory.hesitation_percent, memory.seed, mute
-        )
+        self._ask("configure", memory.latency_cycles, memory.hesitation_percent, memory.seed, mute)
 
     def read(self, offset: int) -> int:
         value = ctypes.c_uint32()
-        response = self._library.bitfold_read(self._handle, offset, ctypes.byref(value))
+        response = self._ask("read", offset, ctypes.byref(value))
         self._check(response, f"reading register 0x{offset:03X}")
         return value.value
 
     def write(self, offset: int, value: int) -> None:
-        response = self._library.bitfold_write(self._handle, offset, int(value))
+        response = self._ask("write", offset, int(value))
         self._check(response, f"writing register 0x{offset:03X}")
 
     def allocate(self, beats: int) -> _Buffer:
@@ -108,12 +106,17 @@ class VerilatedPort:
         return buffer
 
     def wait(self) -> None:
-        self._library.bitfold_run(self._handle, CYCLES_A_WAIT)
-        if self._library.bitfold_failed(self._handle):
+        self._ask("run", CYCLES_A_WAIT)
+        if self._ask("failed"):
             raise DeviceError("an assertion in the RTL failed; it is printed above")
 
     def close(self) -> None:
         self._close()
+
+    def _ask(self, function: str, *arguments):
+        if not self._close.alive:
+            raise DeviceError("the simulated device was closed; open the bundle again")
+        return getattr(self._library, f"bitfold_{function}")(self._handle, *arguments)
 
     def _check(self, response: int, action: str) -> None:
         if response < 0:

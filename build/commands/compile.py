@@ -17,9 +17,17 @@ from bitfold.models.errors import FrontendError
     type=click.Path(file_okay=False, path_type=Path),
     help="The bundle; default QONNX with .bundle.",
 )
-@click.option("--cycles", type=int, help="Target: at most so many cycles a frame (default 64).")
+@click.option(
+    "--cycles",
+    type=click.IntRange(min=1),
+    help="Target: at most so many cycles a frame (default 64).",
+)
 @click.option("--fps", type=float, help="Target: frames a second at --clock.")
-@click.option("--luts", type=int, help="Target: as fast as so many LUTs (estimated) allow.")
+@click.option(
+    "--luts",
+    type=click.IntRange(min=1),
+    help="Target: as fast as so many LUTs (estimated) allow.",
+)
 @click.option(
     "--folding",
     "folding_file",

@@ -6,8 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from rich.box import SIMPLE
-from rich.table import Table
 
 from bitfold.build import console
 from bitfold.overlays.bundle import default_cache
@@ -21,7 +19,11 @@ from bitfold.overlays.bundle import default_cache
     metavar="NAME",
     help="Only this network, such as iris_64_32_32-W1A1; may be repeated.",
 )
-@click.option("--cycles", type=int, help="Fold for at most so many cycles a frame (default 64).")
+@click.option(
+    "--cycles",
+    type=click.IntRange(min=1),
+    help="Fold for at most so many cycles a frame (default 64).",
+)
 @click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
@@ -30,7 +32,9 @@ from bitfold.overlays.bundle import default_cache
 def demo(only, cycles, folder) -> dict:
     """Train, export, compile and run iris networks, and print what came out.
 
-    What an earlier run left in the folder is used again.
+    Each network is trained once, lowered to integers, made into a dataflow overlay, and run: all
+    150 flowers go through its RTL. Trained networks and built simulations of an earlier run are
+    used again.
     """
     from bitfold.build.demo import NETWORKS, run_network
 
@@ -52,7 +56,7 @@ def demo(only, cycles, folder) -> dict:
             def say(step: str, name=name) -> None:
                 bars.update(task, description=f"{name}: {step}")
 
-            say("starting")
+            say("starting")  # the first loads torch and FINN
             rows.append(run_network(topology, quantization, folder, cycles, say=say))
             bars.advance(task)
     _show(rows, folder)
@@ -62,48 +66,49 @@ def demo(only, cycles, folder) -> dict:
 def _show(rows, folder: Path) -> None:
     from bitfold.models.cross_validation import FOLDS, REPEATS, SEEDS, look_up
 
-    table = Table(title="iris on dataflow overlays, all 150 flowers through the RTL", box=SIMPLE)
-    table.add_column("network", no_wrap=True)
-    for title in (
+    table = console.table(
+        "network,\nquantization",
         "cross-\nvalidated",
-        "holdout\naccuracy",
-        "\nprecision",
-        "\nrecall",
-        "weight\nbits",
-        "\nPE x SIMD",
-        "latency\n(predicted)",
-        "interval\n(predicted)",
+        "accuracy,\nprec., rec.",
+        "weight bits,\nPE x SIMD",
+        "latency,\ninterval",
         "exact",
-    ):
-        table.add_column(title, justify="right", no_wrap="\nPE" not in title)
+        title="iris on dataflow overlays: all 150 flowers through the RTL",
+    )
     for row in rows:
         validated = (
             "not run"
             if row.cv_accuracy_mean is None
-            else f"{row.cv_accuracy_mean:.1%} ± {row.cv_accuracy_std:.1%}"
+            else f"{100 * row.cv_accuracy_mean:.1f} ± {100 * row.cv_accuracy_std:.1f}"
         )
+        holdout = [
+            100 * v for v in (row.holdout_accuracy, row.holdout_precision, row.holdout_recall)
+        ]
+        folds = " ".join(f"{pe}x{simd}" for pe, simd in row.folding.values())
         table.add_row(
-            f"{row.quantization}\n[dim]{row.network}[/]",
+            f"{row.network}\n{row.quantization}",
             validated,
-            f"{row.holdout_accuracy:.1%}",
-            f"{row.holdout_precision:.1%}",
-            f"{row.holdout_recall:.1%}",
-            f"{row.weight_bits:,}",
-            " ".join(f"{pe}x{simd}" for pe, simd in row.folding.values()),
-            f"{row.latency_cycles} ({row.latency_cycles_predicted})",
+            "{:.1f}\n{:.1f}, {:.1f}".format(*holdout),
+            f"{row.weight_bits:,}\n{folds}",
+            f"{row.latency_cycles} ({row.latency_cycles_predicted})\n"
             f"{row.initiation_interval:g} ({row.initiation_interval_predicted})",
             "[green]yes[/]" if row.exact else f"[red]{row.mismatches} differ[/]",
         )
     console.out.print(table)
+    console.out.print()
     baseline = look_up("iris_64_32_32", "float")
-    console.out.print(
-        f"cross-validated: mean and spread of {REPEATS} x {FOLDS} folds over {len(SEEDS)} seeds, "
-        "from the committed results"
-        + (f" (float reference {baseline.mean:.1%} ± {baseline.std:.1%})" if baseline else "")
-    )
-    console.out.print(f"trained once, on {rows[0].trained_on}; holdout: the others")
-    console.out.print("latency and interval in cycles of the core, measured in the RTL")
-    console.out.print(f"checkpoints, QONNX files and bundles: {folder}")
+    notes = {
+        "cross-validated": f"accuracy in %, mean and spread of {REPEATS} x {FOLDS} folds over "
+        f"{len(SEEDS)} seeds, from the committed results"
+        + (f"; in float {100 * baseline.mean:.1f} ± {100 * baseline.std:.1f}" if baseline else ""),
+        "accuracy, precision, recall": "in %, on the flowers held out; trained on "
+        f"{rows[0].trained_on}",
+        "latency, interval": "cycles of the core, measured in the RTL (and as predicted)",
+        "exact": "RTL = integer network = QONNX = torch, for every flower",
+        "files": str(folder),
+    }
+    for what, note in notes.items():
+        console.out.print(f"{what}: {note}", highlight=False, markup=False)
 
 
 demo_command = console.command(demo)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from rich.table import Table
-
 from bitfold.build import console
 
 
@@ -14,7 +12,7 @@ def doctor() -> dict:
     from bitfold.build.doctor import examine
 
     findings = examine()
-    table = Table("", "what", "version", "what for", "remedy")
+    table = console.table("", "what", "version", "what for", "remedy")
     for finding in findings:
         mark = (
             "[green]✓[/]" if finding.ok else ("[red]✗[/]" if finding.required else "[yellow]-[/]")

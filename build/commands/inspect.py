@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.table import Table
+from rich.markup import escape
 
 from bitfold.build import console
 
@@ -65,26 +65,39 @@ def describe(bundle) -> dict:
 
 def show(description: dict) -> None:
     """Prints what `describe` gave."""
-    table = Table("layer", "kind", "in → out", "input", "weights", "output", "PE", "SIMD", "cycles")
+    table = console.table(
+        "layer",
+        "kind",
+        *(console.numbers(heading) for heading in ("in", "out")),
+        "weights",
+        "output",
+        *(console.numbers(heading) for heading in ("PE", "SIMD", "cycles")),
+    )
     for stage in description["stages"]:
         table.add_row(
             stage["name"],
             stage["kind"],
-            f"{stage['in']} → {stage['out']}",
-            stage["input_encoding"],
+            str(stage["in"]),
+            str(stage["out"]),
             stage["weight_encoding"] or "",
             stage["output_encoding"],
             str(stage["pe"] or ""),
             str(stage["simd"] or ""),
             str(stage["cycles"]),
         )
-    console.out.print(f"[bold]{description['name']}[/] · {description['overlay']} overlay")
+    taken, given = description["input"], description["output"]
+    console.out.print(
+        f"[bold]{escape(description['name'])}[/] · {description['overlay']} overlay · "
+        f"{taken['elements']} {taken['encoding']} in, {given['elements']} {given['encoding']} out"
+    )
     console.out.print(table)
     console.out.print(
-        f"latency {description['latency_cycles_predicted']} cycles, initiation interval "
-        f"{description['initiation_interval_predicted']} cycles (set by "
-        f"{description['bottleneck']}): {description['frames_per_second_predicted']:,.0f} frames/s "
-        f"at {description['clock_mhz']:g} MHz"
+        f"latency {description['latency_cycles_predicted']} cycles; initiation interval "
+        f"{description['initiation_interval_predicted']}, set by {description['bottleneck']}"
+    )
+    console.out.print(
+        f"{description['frames_per_second_predicted']:,.0f} frames a second at "
+        f"{description['clock_mhz']:g} MHz"
     )
     console.out.print(
         f"{description['weight_bits']:,} weight bits; core about {description['luts_estimated']:,} "

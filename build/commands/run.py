@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import click
 import numpy as np
-from rich.table import Table
+from rich.markup import escape
 
 from bitfold.build import console
 from bitfold.build.commands.train import confusion_table
@@ -33,9 +34,15 @@ SHOWN = 10
 def run(bundle, samples, dataset, device, limit, output) -> dict:
     """Run SAMPLES (.npy or .csv, a row a sample) or a dataset through BUNDLE.
 
-    Numbers with a fraction are measurements; integers in an .npy file are the network's input
-    integers. Every output is compared with the integer network.
+    Numbers in a .csv file, and floats in an .npy file, are measurements; integers in an .npy file
+    are the network's input integers. Every output is compared with the integer network.
+
+    \b
+    bitfold run iris.bundle --dataset iris
+    bitfold run iris.bundle flowers.csv --output scores.csv
     """
+    if output and output.suffix not in (".npy", ".csv"):
+        raise click.UsageError(f"--output {output}: name a .npy or a .csv file")
     x, labels = _samples(samples, dataset)
     x, labels = x[:limit], None if labels is None else labels[:limit]
     with console.steps(f"running {bundle.name}") as say:
@@ -84,14 +91,22 @@ def _samples(file: Path | None, dataset: str | None) -> tuple[np.ndarray, np.nda
 
         data = load_iris() if dataset == "iris" else load_mnist("test")
         return data.features, data.labels
+    if not file.exists():
+        raise InputError(f"{file}: there is no such file")
     try:
         if file.suffix == ".npy":
-            return np.load(file, allow_pickle=False), None
-        return np.loadtxt(file, delimiter=",", ndmin=2, dtype=np.float32), None
-    except (OSError, ValueError) as error:
+            x = np.load(file, allow_pickle=False)
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # an empty file has its own error below
+                x = np.loadtxt(file, delimiter=",", ndmin=2, dtype=np.float32)
+    except (OSError, ValueError, EOFError) as error:
         raise InputError(
             f"{file}: not samples ({error}); give an .npy file, or a .csv of numbers only"
         ) from error
+    if not x.size:
+        raise InputError(f"{file}: holds no samples; give at least one row")
+    return x, None
 
 
 def _keep(file: Path, outputs: np.ndarray) -> None:
@@ -105,13 +120,13 @@ def _keep(file: Path, outputs: np.ndarray) -> None:
 def _show(result: dict, labels: tuple[str, ...]) -> None:
     names = [labels[c] if labels else str(c) for c in result["classes"][:SHOWN]]
     more = f", and {result['samples'] - SHOWN} more" if result["samples"] > SHOWN else ""
-    console.out.print(f"{', '.join(names)}{more}", highlight=False)
+    console.out.print(f"classes: {escape(', '.join(names))}{more}", highlight=False)
     if "metrics" in result:
         metrics = result["metrics"]
         console.out.print(f"accuracy {metrics['accuracy']:.2%} of {metrics['samples']} samples")
         numbers = tuple(str(i) for i in range(len(metrics["confusion"])))
         console.out.print(confusion_table(metrics["confusion"], labels or numbers))
-    table = Table("", "predicted", "measured")
+    table = console.table("", console.numbers("predicted"), console.numbers("measured"))
     for name, key in (
         ("cycles of the call", "cycles"),
         ("latency, cycles", "latency_cycles"),
@@ -126,11 +141,14 @@ def _show(result: dict, labels: tuple[str, ...]) -> None:
         console.out.print(f"{layer}: busy {busy} cycles, stalled {stalled}", highlight=False)
     if result["exact"]:
         console.out.print(
-            f"[green]exact[/]: {result['samples']} samples on the {result['device']} device equal "
-            "the integer network"
+            f"[green]exact[/]: all outputs of the {result['device']} device equal the integer "
+            f"network's (samples: {result['samples']})"
         )
     else:
-        console.out.print(f"[red]{result['mismatches']} samples differ[/] from the integer network")
+        console.out.print(
+            f"[red]not exact[/]: {result['mismatches']} of {result['samples']} samples differ from "
+            "the integer network"
+        )
 
 
 run_command = console.command(run)

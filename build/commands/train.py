@@ -86,17 +86,13 @@ def train(topology, quantization, seed, steps, output, cross_validate, jobs) -> 
 
 def confusion_table(confusion, labels):
     """Rows are what a sample is, columns what it was taken for."""
-    from rich.table import Table
-
-    table = Table("is \\ taken for", *labels)
+    table = console.table("is \\ taken for", *map(console.numbers, labels))
     for label, row in zip(labels, confusion):
         table.add_row(label, *(str(count) for count in row))
     return table
 
 
 def _cross_validate(topology, quantization, steps, jobs) -> dict:
-    from rich.table import Table
-
     from bitfold.models import cross_validation as cv
 
     networks = [
@@ -114,14 +110,13 @@ def _cross_validate(topology, quantization, steps, jobs) -> dict:
             jobs=jobs,
             progress=lambda done, total: bars.update(task, completed=done, total=total),
         )
-    table = Table("network", "quantization", "accuracy", "spread", "by seed", "fits")
+    table = console.table("network", "quantization", "accuracy", "by seed", console.numbers("fits"))
     for result in results:
         table.add_row(
             result.topology,
             result.quantization,
-            f"{result.mean:.2%}",
-            f"± {result.std:.2%}",
-            ", ".join(f"{mean:.2%}" for mean in result.seed_means.values()),
+            f"{result.mean:.1%} ± {result.std:.1%}",
+            ", ".join(f"{mean:.1%}" for mean in result.seed_means.values()),
             str(len(result.accuracies)),
         )
     console.out.print(table)
