@@ -19,6 +19,7 @@ module layer_sequencer #(
     /* verilator lint_on UNUSEDSIGNAL */
     input wire [31:0] frames,
     input wire [1:0] loaded,    // the buffers that hold a block's weights
+    output logic [1:0] computed,  // one cycle: the last step that uses the buffer is issued
 
     output logic active,        // steps of the layer are left
     output logic [INPUT_ADDRESS-1:0] input_address,
@@ -60,6 +61,8 @@ module layer_sequencer #(
   wire pair_begins = word == 16'd0 && w == w_first;
 
   assign issue = active && loaded[buffer] && advance;
+  wire block_ends = issue && sum_ends && last_frame;
+  assign computed = {block_ends && buffer, block_ends && !buffer};
 
   wire [31:0] address = frame_base + 32'(x_base) + 32'(word);
   assign input_address = INPUT_ADDRESS'(address);
@@ -126,8 +129,8 @@ module layer_sequencer #(
       step <= 1'b0;
     end else begin
       if (start) active <= 1'b1;
-      else if (issue && sum_ends && last_frame && last_block) active <= 1'b0;
-      if (issue && sum_ends && last_frame) buffer <= !buffer;
+      else if (block_ends && last_block) active <= 1'b0;
+      if (block_ends) buffer <= !buffer;
       if (advance) step <= issue;
     end
   end

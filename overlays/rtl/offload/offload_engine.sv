@@ -68,7 +68,7 @@ module offload_engine #(
   logic at_work, storing;
   wire offered, all_offered;
 
-  wire [1:0] loaded;
+  wire [1:0] loaded, block_computed;
   wire block_done, sequencer_active, issue, advance, result_valid, result_ready, drain_idle;
   wire store_idle, store_failed, input_overrun, output_overrun, loader_failed;
   wire [7:0] loader_failure;
@@ -77,9 +77,9 @@ module offload_engine #(
   wire quiet = !at_work && !offered;
   wire take = offered && !at_work;
   logic start;  // the cycle after a layer is taken
-  wire computed = at_work && !start && !sequencer_active && !pipeline_busy && drain_idle;
-  wire store_start = computed && layer.to_memory && !storing;
-  wire layer_done = computed && (layer.to_memory ? storing && store_idle : 1'b1) && !store_start;
+  wire layer_computed = at_work && !start && !sequencer_active && !pipeline_busy && drain_idle;
+  wire store_start = layer_computed && layer.to_memory && !storing;
+  wire layer_done = layer_computed && (layer.to_memory ? storing && store_idle : 1'b1) && !store_start;
 
   assign finished = all_offered && !at_work && !offered;
   assign failed = loader_failed || store_failed || input_overrun || output_overrun;
@@ -139,6 +139,7 @@ module offload_engine #(
       .command_legal(read_legal),
       .layer(next_layer),
       .taken(take),
+      .computed(block_computed),
       .released({block_done && released_buffer, block_done && !released_buffer}),
       .input_write(loader_write),
       .input_address(loader_address),
@@ -165,6 +166,7 @@ module offload_engine #(
   ) sequencer (
       .aresetn(clean),
       .active(sequencer_active),
+      .computed(block_computed),
       .input_address(input_read_address),
       .weight_address(weight_read_address),
       .overrun(input_overrun),

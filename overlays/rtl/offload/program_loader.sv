@@ -37,8 +37,10 @@ module program_loader #(
     input  wire  quiet,        // nothing that was taken is still at work
     output logic all_offered,  // the last layer of the program was taken
 
-    input  wire  [1:0] released,  // one cycle: the buffer may be loaded again
+    // A buffer is loaded, used up by the array, and some cycles later by the drain.
     output logic [1:0] loaded,
+    input  wire  [1:0] computed,  // one cycle: the array has used the buffer
+    input  wire  [1:0] released,  // one cycle: the drain has, too: it may be loaded again
 
     output wire                       input_write,
     output wire [INPUT_ADDRESS-1:0]   input_address,
@@ -95,7 +97,9 @@ module program_loader #(
   wire last_pair = row + ROW_BITS'(2) >= block_rows;
   wire last_block = rows_left <= 17'(ROWS);
   wire last_frame = frame + 32'd1 >= frames;
-  wire buffer_free = !loaded[buffer];
+  logic [1:0] held;  // loaded and not released
+  wire buffer_free = !held[buffer];
+  wire block_loaded = state == WEIGHTS && take && last_beat && last_plane && last_row;
 
   logic multiply, product_done, product_too_large;
   logic [28:0] product;
@@ -264,9 +268,10 @@ module program_loader #(
     end
 
     for (int i = 0; i < 2; i++) begin
-      if (released[i]) loaded[i] <= 1'b0;
-      else if (state == WEIGHTS && take && last_beat && last_plane && last_row && buffer == i[0])
-        loaded[i] <= 1'b1;
+      if (block_loaded && buffer == i[0]) loaded[i] <= 1'b1;
+      else if (computed[i]) loaded[i] <= 1'b0;
+      if (block_loaded && buffer == i[0]) held[i] <= 1'b1;
+      else if (released[i]) held[i] <= 1'b0;
     end
 
     if (command_given && state == OFFER) offered <= 1'b1;
@@ -277,6 +282,7 @@ module program_loader #(
       index <= '0;
       buffer <= 1'b0;
       loaded <= '0;
+      held <= '0;
       offered <= 1'b0;
     end
   end

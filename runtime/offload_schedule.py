@@ -1,0 +1,136 @@
+"""Predicts, block by block, when the offload engine loads, computes and drains a program.
+
+The engine's own rules (rtl/offload), on a memory that answers after a fixed number of cycles and
+then moves a beat a cycle: the loader streams blocks into two buffers, the array computes a block
+frame by frame once it is loaded and the block before is computed, the drain follows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bitfold.overlays.offload import Engine
+from bitfold.overlays.program import DESCRIPTOR_BEATS, Head
+from bitfold.runtime.assembler import Layer, Program
+
+# Cycles from a command to its first beat, beside the memory's latency.
+READ_CYCLES = 2
+# From a step's issue to its sum at the drain.
+ARRAY_CYCLES = 4
+# The serial multiplier behind frames times beats, its start and its command.
+MULTIPLY_CYCLES = 18
+
+
+@dataclass(frozen=True)
+class LayerSchedule:
+    """When a layer runs, in cycles of its call, and what of it takes how long.
+
+    `compute_cycles` are steps of the array, `load_cycles` beats of weights and constants,
+    `drain_cycles` what the results keep the drain busy. They overlap; `waits_for` names what the
+    layer is slowest in.
+    """
+
+    name: str
+    begins: int
+    ends: int
+    compute_cycles: int
+    load_cycles: int
+    drain_cycles: int
+
+    @property
+    def cycles(self) -> int:
+        """What the layer's counters add up to."""
+        return self.ends - self.begins
+
+    @property
+    def waits_for(self) -> str:
+        costs = {
+            "compute": self.compute_cycles,
+            "load": self.load_cycles,
+            "drain": self.drain_cycles,
+        }
+        return max(costs, key=costs.get)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The layers of one call of `frames` frames, and the call's cycles."""
+
+    layers: tuple[LayerSchedule, ...]
+    frames: int
+    cycles: int
+
+
+def schedule(engine: Engine, program: Program, frames: int, memory_latency_cycles: int) -> Schedule:
+    """What a call of `frames` frames (up to program.frames) costs."""
+    read = READ_CYCLES + memory_latency_cycles
+    loader = 0  # the cycle in which the loader is ready for the next descriptor
+    array = 0  # the cycle from which the next layer can be taken
+    released = [0, 0]  # when each of the two buffers is free
+    buffer = 0
+    layers = []
+    for i, layer in enumerate(program.layers):
+        fetched = loader + read + DESCRIPTOR_BEATS
+        if i == 0:
+            beats = frames * program.input.beats
+            offer = fetched + 1 + MULTIPLY_CYCLES + 1 + read + beats
+        else:
+            offer = fetched + 1
+        begins = max(array, offer + 1)
+        steps = _steps(engine, layer)
+        drain = _drain_cycles(layer, engine)
+        pace = max(steps, drain)
+        issue = begins + 2
+        beat = offer + read  # when the next beat of the load can come
+        result = None
+        for first_row in range(0, layer.rows, engine.rows):
+            rows = min(engine.rows, layer.rows - first_row)
+            block = _block_beats(layer, rows)
+            loaded = max(beat, released[buffer]) + block
+            beat = loaded
+            issue = max(issue, loaded)
+            captured = issue + steps - 1 + ARRAY_CYCLES
+            if result is not None:
+                captured = max(captured, result + pace)
+            result = captured + (frames - 1) * pace
+            issue = max(issue + frames * steps, result - ARRAY_CYCLES + 1)
+            released[buffer] = result + drain + 1
+            buffer = 1 - buffer
+        # The layer before must be taken before the loader fetches another.
+        loader = max(beat, begins + 1) + 1
+        ends = result + drain + 1
+        array = ends + 1
+        if i == len(program.layers) - 1:
+            ends += MULTIPLY_CYCLES + 2 + frames * program.output.beats
+        blocks = -(-layer.rows // engine.rows)
+        layers.append(
+            LayerSchedule(
+                layer.name,
+                begins,
+                ends,
+                blocks * frames * steps,
+                program.loads[i],
+                blocks * frames * drain,
+            )
+        )
+    return Schedule(tuple(layers), frames, ends + memory_latency_cycles + 1)
+
+
+def _steps(engine: Engine, layer: Layer) -> int:
+    """Cycles of the array for a frame and a block of rows."""
+    return layer.weight_encoding.bits * layer.input.bits * engine.words(layer.columns)
+
+
+def _drain_cycles(layer: Layer, engine: Engine) -> int:
+    """Cycles from a result to the next that the drain takes."""
+    if layer.head is Head.THRESHOLD:
+        return layer.output_planes
+    if layer.head is Head.RAW:
+        return 1 + layer.output_planes
+    return 1 + layer.rows + layer.output_planes
+
+
+def _block_beats(layer: Layer, rows: int) -> int:
+    constants = 1 if layer.thresholds is None else (1 << layer.output_planes) - 1
+    plane_beats = -(-layer.columns // 64)
+    return constants * -(-rows // 2) + rows * layer.weight_encoding.bits * plane_beats
