@@ -1,20 +1,23 @@
-"""Compiles a network into a bundle: the steps, top to bottom."""
+"""Makes bundles: a dataflow overlay for a network, or an offload overlay for all that fit."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from math import inf
 from pathlib import Path
 
 import bitfold.overlays
 from bitfold.build.dataflow import plan
-from bitfold.build.emit import dataflow_images, dataflow_rtl
+from bitfold.build.emit import dataflow_images, dataflow_rtl, engine_rtl
 from bitfold.models.errors import OverlayError
 from bitfold.models.network import Network
-from bitfold.overlays.bundle import Bundle, write_bundle
+from bitfold.overlays.bundle import Bundle, DataflowBundle, OffloadBundle, write_bundle
 from bitfold.overlays.dataflow import DataflowOverlay, Folding
+from bitfold.overlays.offload import Engine
 
 RTL = Path(bitfold.overlays.__file__).parent / "rtl"
 DATAFLOW_RTL = ("common", "mvau", "dataflow", "shell")
+OFFLOAD_RTL = ("common", "offload", "shell")
 DEFAULT_CLOCK_MHZ = 100.0
 
 
@@ -23,24 +26,53 @@ def compile_dataflow(
     folding: Folding,
     path: Path | str,
     clock_mhz: float = DEFAULT_CLOCK_MHZ,
-) -> Bundle:
+) -> DataflowBundle:
     """Makes the dataflow overlay of `network` with `folding` and leaves it at `path`.
 
     Raises OverlayError, FoldingError or BundleError; then nothing is left behind.
     """
+    _check_clock(clock_mhz)
+    overlay = plan(network, folding)
+    files = _hand_written(DATAFLOW_RTL)
+    files |= {f"rtl/{name}": text for name, text in dataflow_rtl(overlay).items()}
+    files |= {f"images/{name}": text for name, text in dataflow_images(network, overlay).items()}
+    write_bundle(path, _manifest(network, overlay, clock_mhz), files, network)
+    return Bundle.load(path)
+
+
+def make_engine(
+    engine: Engine, path: Path | str, clock_mhz: float = DEFAULT_CLOCK_MHZ
+) -> OffloadBundle:
+    """Makes an offload overlay of the size of `engine` and leaves it at `path`.
+
+    Raises OverlayError or BundleError; then nothing is left behind.
+    """
+    _check_clock(clock_mhz)
+    engine.check()
+    files = _hand_written(OFFLOAD_RTL)
+    files |= {f"rtl/{name}": text for name, text in engine_rtl(engine).items()}
+    manifest = {
+        "kind": "offload",
+        "name": f"offload {engine.rows}x{engine.lanes}",
+        "engine": asdict(engine),
+        "clock_mhz": clock_mhz,
+    }
+    write_bundle(path, manifest, files)
+    return Bundle.load(path)
+
+
+def _check_clock(clock_mhz: float) -> None:
     if not 0 < clock_mhz < inf:
         raise OverlayError(f"a clock of {clock_mhz:g} MHz can't be; give a number above zero")
-    overlay = plan(network, folding)
-    generated = dataflow_rtl(overlay)
-    files = {f"rtl/{name}": text for name, text in generated.items()}
-    files |= {
+
+
+def _hand_written(folders: tuple[str, ...]) -> dict[str, str]:
+    """The RTL of some folders of overlays/rtl, as files of a bundle."""
+    return {
         f"rtl/{file.name}": file.read_text()
-        for folder in DATAFLOW_RTL
+        for folder in folders
         for file in sorted((RTL / folder).glob("*.sv"))
     }
-    files |= {f"images/{name}": text for name, text in dataflow_images(network, overlay).items()}
-    write_bundle(path, _manifest(network, overlay, clock_mhz), network, files)
-    return Bundle.load(path)
 
 
 def _manifest(network: Network, overlay: DataflowOverlay, clock_mhz: float) -> dict:

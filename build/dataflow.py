@@ -40,7 +40,8 @@ def plan(network: Network, folding: Folding) -> DataflowOverlay:
         if folded and node.name not in folding:
             raise FoldingError(f"{node.name}: no PE and SIMD given; give one for every layer")
         fold = folding[node.name] if folded else Fold(lanes)
-        unused.discard(node.name)
+        if folded:
+            unused.discard(node.name)
         stage = _stage(network, node, fold)
         if not folded:
             links.append(None)

@@ -21,6 +21,7 @@ from bitfold.overlays.dataflow import (
     Stage,
     ThresholdStage,
 )
+from bitfold.overlays.offload import Engine
 from bitfold.overlays.packing import BEAT_BITS, FrameLayout
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -67,6 +68,12 @@ def dataflow_rtl(overlay: DataflowOverlay) -> dict[str, str]:
         )
         for name in ("dataflow_core_pkg.sv", "dataflow_core.sv")
     }
+
+
+def engine_rtl(engine: Engine) -> dict[str, str]:
+    """The generated SystemVerilog of an offload overlay: the package of its size."""
+    name = "offload_size_pkg.sv"
+    return {name: _template(f"{name}.j2").render(engine=engine)}
 
 
 def dataflow_images(network: Network, overlay: DataflowOverlay) -> dict[str, str]:

@@ -61,25 +61,19 @@ def for_frames_per_second(network: Network, frames: float, clock_mhz: float) -> 
 
 
 def for_luts(network: Network, luts: int) -> dict[str, Fold]:
-    """The fastest folding whose core is estimated at no more than `luts` LUTs."""
-
-    def cost(cycles: int) -> int:
-        return estimate_luts(plan(network, for_cycles(network, cycles)))
-
-    fastest = least_cycles(network)
-    slowest = max(fastest, *(rows * columns for rows, columns in foldable(network).values()))
-    if cost(slowest) > luts:
-        raise FoldingError(
-            f"{network.name}: even one product a cycle is estimated at {cost(slowest)} LUTs, above "
-            f"{luts}; raise the budget or use fewer or smaller weights"
-        )
-    while fastest < slowest:
-        middle = (fastest + slowest) // 2
-        if cost(middle) <= luts:
-            slowest = middle
-        else:
-            fastest = middle + 1
-    return for_cycles(network, slowest)
+    """The fastest folding of those for a number of cycles whose core is estimated at no more than
+    `luts` LUTs."""
+    smallest = None
+    for cycles in _reachable_cycles(network):
+        folding = for_cycles(network, cycles)
+        cost = estimate_luts(plan(network, folding))
+        if cost <= luts:
+            return folding
+        smallest = cost if smallest is None else min(smallest, cost)
+    raise FoldingError(
+        f"{network.name}: even the smallest folding is estimated at {smallest} LUTs, above "
+        f"{luts}; raise the budget or use fewer or smaller weights"
+    )
 
 
 def from_json(network: Network, file: Path) -> dict[str, Fold]:
@@ -158,6 +152,19 @@ def least_cycles(network: Network) -> int:
     """Cycles a frame that the ports alone take, however wide the layers are."""
     unrolled = {name: Fold(rows, columns) for name, (rows, columns) in foldable(network).items()}
     return plan(network, unrolled).initiation_interval
+
+
+def _reachable_cycles(network: Network) -> list[int]:
+    """The cycles a frame that some folding takes, ascending: no others are worth a try."""
+    least = least_cycles(network)
+    return sorted(
+        {
+            max(least, neuron_fold * synapse_fold)
+            for rows, columns in foldable(network).values()
+            for neuron_fold in _divisors(rows)
+            for synapse_fold in _divisors(columns)
+        }
+    )
 
 
 def to_finn_json(network: Network, folding: dict[str, Fold]) -> dict:

@@ -132,15 +132,17 @@ class Network:
         """Like calling the network, but gives every tensor under its name."""
         values = {self.input: self.check_input(x)}
         for node in self.nodes:
-            source = values[node.input]
-            if isinstance(node, Dense):
-                values[node.output] = node(source, self.parameters[node.weight].values)
-            elif isinstance(node, Threshold):
-                step = self.tensors[node.output].encoding.step
-                values[node.output] = node(source, self.parameters[node.thresholds].values, step)
-            else:
-                values[node.output] = node(source)
+            values[node.output] = self.apply(node, values[node.input])
         return values
+
+    def apply(self, node: Node, x: np.ndarray) -> np.ndarray:
+        """What one of the nodes makes of its input, (batch, elements) int64 both."""
+        if isinstance(node, Dense):
+            return node(x, self.parameters[node.weight].values)
+        if isinstance(node, Threshold):
+            step = self.tensors[node.output].encoding.step
+            return node(x, self.parameters[node.thresholds].values, step)
+        return node(x)
 
     def check_input(self, x: np.ndarray) -> np.ndarray:
         """`x`, integers of (batch, features) or (batch, *sample_shape), as (batch, features) int64.

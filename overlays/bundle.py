@@ -1,7 +1,7 @@
 """Bundle: the folder (or zip) that a build leaves, and all that a device needs of it.
 
     manifest.json                what it is: kind, ids, encodings, folding, predictions, file hashes
-    network.json, network.npz    the integer network
+    network.json, network.npz    the integer network (of a dataflow overlay)
     rtl/*.sv, images/*.hex       the hardware and its memory images
     *.bit, *.hwh                 once Vivado has made them
 
@@ -18,11 +18,13 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import BundleError
 from bitfold.models.network import Network
 from bitfold.overlays.dataflow import Fold
+from bitfold.overlays.offload import Engine
 from bitfold.overlays.packing import FrameLayout
 
 FORMAT = 1
@@ -35,19 +37,13 @@ class Bundle:
     """A bundle on disk whose files are what its manifest says. Get one from `Bundle.load`."""
 
     path: Path
-    kind: str
     name: str
-    network: Network
     build_id: str
-    input: FrameLayout
-    output: FrameLayout
-    layers: tuple[str, ...]
-    folding: Mapping[str, Fold]
-    latency_cycles: int
-    initiation_interval: int
     clock_mhz: float
     files: Mapping[str, str]
     """sha256 of each file, by its path in the bundle."""
+
+    kind: ClassVar[str]
 
     @property
     def rtl(self) -> list[Path]:
@@ -84,20 +80,14 @@ class Bundle:
                 )
             files = dict(manifest["files"])
             _check_files(path, files)
-            return Bundle(
+            kind = _KINDS[manifest["kind"]]
+            return kind(
                 path=path,
-                kind=manifest["kind"],
                 name=manifest["name"],
-                network=Network.load(path),
                 build_id=manifest["build_id"],
-                input=_layout(manifest["input"]),
-                output=_layout(manifest["output"]),
-                layers=tuple(manifest["layers"]),
-                folding={n: Fold(pe, simd) for n, (pe, simd) in manifest["folding"].items()},
-                latency_cycles=int(manifest["latency_cycles"]),
-                initiation_interval=int(manifest["initiation_interval"]),
                 clock_mhz=float(manifest["clock_mhz"]),
                 files=files,
+                **kind._of_manifest(manifest, path),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise BundleError(
@@ -105,8 +95,51 @@ class Bundle:
             ) from error
 
 
+@dataclass(frozen=True)
+class DataflowBundle(Bundle):
+    """A dataflow overlay, made for `network`."""
+
+    network: Network
+    input: FrameLayout
+    output: FrameLayout
+    layers: tuple[str, ...]
+    folding: Mapping[str, Fold]
+    latency_cycles: int
+    initiation_interval: int
+
+    kind: ClassVar[str] = "dataflow"
+
+    @staticmethod
+    def _of_manifest(manifest: dict, path: Path) -> dict:
+        return {
+            "network": Network.load(path),
+            "input": _layout(manifest["input"]),
+            "output": _layout(manifest["output"]),
+            "layers": tuple(manifest["layers"]),
+            "folding": {n: Fold(pe, simd) for n, (pe, simd) in manifest["folding"].items()},
+            "latency_cycles": int(manifest["latency_cycles"]),
+            "initiation_interval": int(manifest["initiation_interval"]),
+        }
+
+
+@dataclass(frozen=True)
+class OffloadBundle(Bundle):
+    """An offload overlay of the size of `engine`, for any network that fits."""
+
+    engine: Engine
+
+    kind: ClassVar[str] = "offload"
+
+    @staticmethod
+    def _of_manifest(manifest: dict, path: Path) -> dict:
+        return {"engine": Engine(**manifest["engine"])}
+
+
+_KINDS = {kind.kind: kind for kind in (DataflowBundle, OffloadBundle)}
+
+
 def write_bundle(
-    path: Path | str, manifest: dict, network: Network, files: Mapping[str, str]
+    path: Path | str, manifest: dict, files: Mapping[str, str], network: Network | None = None
 ) -> None:
     """Writes a bundle of `files` (text by path in the bundle), whole or not at all.
 
@@ -116,14 +149,16 @@ def write_bundle(
     """
     path = Path(path)
     try:
-        _write_bundle(path, manifest, network, files)
+        _write_bundle(path, manifest, files, network)
     except OSError as error:
         raise BundleError(
             f"{path}: can't be written ({error.strerror or error}); choose another place"
         ) from error
 
 
-def _write_bundle(path: Path, manifest: dict, network: Network, files: Mapping[str, str]) -> None:
+def _write_bundle(
+    path: Path, manifest: dict, files: Mapping[str, str], network: Network | None
+) -> None:
     occupied = path.is_file() or (path.is_dir() and any(path.iterdir()))
     if occupied and not (path / MANIFEST).is_file():
         raise BundleError(f"{path}: is there already and is no bundle; choose another place")
@@ -131,7 +166,8 @@ def _write_bundle(path: Path, manifest: dict, network: Network, files: Mapping[s
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
         new = Path(scratch) / "new"
         new.mkdir()
-        network.save(new)
+        if network:
+            network.save(new)
         for name, text in files.items():
             (new / name).parent.mkdir(parents=True, exist_ok=True)
             (new / name).write_text(text)
@@ -146,7 +182,7 @@ def _write_bundle(path: Path, manifest: dict, network: Network, files: Mapping[s
         document = {
             "format": FORMAT,
             **manifest,
-            "network_id": network.id,
+            **({"network_id": network.id} if network else {}),
             "build_id": build_id,
             "files": hashes,
         }

@@ -7,8 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from bitfold.models.encoding import Encoding
+from bitfold.models.errors import OverlayError
 from bitfold.overlays.packing import BEAT_BITS
-from bitfold.overlays.program import MAX_OUTPUT_PLANES, MAX_PLANES
+
+LEGAL_SIZES = {
+    "rows": (8, 16, 32, 64),
+    "lanes": (64, 128, 256),
+    "input_words": tuple(2**n for n in range(6, 17)),
+    "weight_words": tuple(2**n for n in range(4, 13)),
+    "layers": tuple(range(1, 129)),
+}
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,17 @@ class Engine:
     input_words: int = 4096
     weight_words: int = 256
     layers: int = 16
+
+    def check(self) -> None:
+        """Raises OverlayError for a size that can't be made."""
+        for name, legal in LEGAL_SIZES.items():
+            if getattr(self, name) not in legal:
+                raise OverlayError(
+                    f"an engine of {getattr(self, name)} {name} can't be made; choose one of "
+                    f"{', '.join(map(str, legal))}"
+                )
+        if self.rows > self.lanes:
+            raise OverlayError(f"{self.rows} rows are more than {self.lanes} lanes; use fewer")
 
     def words(self, elements: int) -> int:
         """Words of a plane of `elements`."""

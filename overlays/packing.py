@@ -47,7 +47,7 @@ class FrameLayout:
         else:
             each = 8 // self.field_bits
             shifts = np.arange(each, dtype=np.uint32) * np.uint32(self.field_bits)
-            parts = fields.reshape(len(values), -1, each) << shifts
+            parts = fields.reshape(len(values), self.beats * BEAT_BYTES, each) << shifts
             packed = np.bitwise_or.reduce(parts, axis=2).astype(np.uint8)
         return np.ascontiguousarray(packed).view("<u8").reshape(len(values), self.beats)
 
@@ -60,6 +60,7 @@ class FrameLayout:
             each = 8 // self.field_bits
             shifts = np.arange(each, dtype=np.uint8) * np.uint8(self.field_bits)
             mask = np.uint8((1 << self.field_bits) - 1)
-            fields = ((beats.view(np.uint8)[:, :, None] >> shifts) & mask).reshape(len(beats), -1)
+            parts = (beats.view(np.uint8)[:, :, None] >> shifts) & mask
+            fields = parts.reshape(len(beats), self.beats * self.lanes)
         stored = fields[:, : self.elements].astype(np.uint64)
         return self.encoding.from_bits(stored & np.uint64((1 << self.encoding.bits) - 1))

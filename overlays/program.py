@@ -29,6 +29,8 @@ MAX_PLANES = 8
 """Bits of weights, inputs and thresholded outputs."""
 MAX_OUTPUT_PLANES = 32
 """Bits of raw outputs."""
+MAX_SIZE = 65535
+"""Rows and columns."""
 CONSTANTS = 256
 """Places for constants a row."""
 

@@ -20,9 +20,6 @@ MAGIC = 0xB17F01D0
 ABI_VERSION = 1
 ADDRESS_BITS = 12
 
-# All that is computed of a bad address or a size is checked in 29 bits of 8-byte beats.
-BEAT_BYTES = 8
-
 
 class Access(Enum):
     """What a write does to a register."""
@@ -211,8 +208,6 @@ TABLE: tuple[Register, ...] = (
 )
 
 REGISTERS = SimpleNamespace(**{register.name: register for register in TABLE})
-
-MAX_LAYERS = ((1 << ADDRESS_BITS) - REGISTERS.LAYER_BUSY.offset) // REGISTERS.LAYER_BUSY.stride
 
 
 def stall_reason(stalled_ports: int) -> str:

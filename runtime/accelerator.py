@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from bitfold.models.errors import DeviceError, InputError
-from bitfold.overlays.bundle import Bundle
+from bitfold.models.network import Network
+from bitfold.overlays.bundle import Bundle, DataflowBundle
 from bitfold.runtime import verilator
 from bitfold.runtime.device import Call, Device
 from bitfold.runtime.functional import FunctionalDevice
+from bitfold.runtime.library import Library
 from bitfold.runtime.verilated import VerilatedDevice
 
 DEVICES = ("auto", "functional", "verilated")
 
 
 class Accelerator:
-    """Runs a network on the overlay that was made for it.
+    """Runs a network on the overlay that suits it: the user's code is the same for all.
 
-    `bundle` is a Bundle, or the folder or zip of one. `device` says where it runs: "verilated" (the
-    RTL itself, simulated cycle by cycle), "functional" (the same integers by arithmetic, faster,
-    with predicted cycles), "auto" (verilated where Verilator and g++ are installed, else
-    functional), or a Device that was made already. `progress` is told each slow step of a build.
+    `bundles` is a Bundle, the folder or zip of one, a folder of several, a list of such, or a
+    Library. Of these it takes the dataflow overlay made for `network`, else an offload overlay that
+    the network fits; `overlay` "dataflow" or "offload" insists. `network` may be left out where the
+    bundles are made for only one.
+
+    `device` says where it runs: "verilated" (the RTL itself, simulated cycle by cycle),
+    "functional" (the same integers by arithmetic, faster, with predicted cycles), "auto" (verilated
+    where Verilator and g++ are installed, else functional), or a Device that was made already.
+    `progress` is told each slow step of a build.
 
         accelerator = Accelerator("iris.bundle")
         accelerator.classify([[5.1, 3.5, 1.4, 0.2]])
@@ -34,16 +42,34 @@ class Accelerator:
 
     def __init__(
         self,
-        bundle: Bundle | Path | str,
+        bundles: Library | Bundle | Path | str | Iterable,
         device: str | Device = "auto",
         cache: Path | None = None,
         progress: Callable[[str], None] = lambda step: None,
+        *,
+        network: Network | None = None,
+        overlay: str = "auto",
     ):
-        self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle, cache)
-        self.network = self.bundle.network
-        self.device = _open(device, self.bundle, cache, progress)
+        self.library = bundles if isinstance(bundles, Library) else Library(bundles, cache)
+        self._overlay = overlay
+        self._open = partial(_open, device, cache=cache, progress=progress)
+        self._devices: dict[str, Device] = {}  # by build id: opened once, then switched
         self.last_call: Call | None = None
         """What the last `run`, `scores` or `classify` cost."""
+        self.load(network or self.library.only_network())
+
+    def load(self, network: Network) -> None:
+        """Makes `network` the one that runs, on the overlay that suits it.
+
+        An overlay that is open already is not opened again: on an offload overlay this costs a
+        program. Raises OverlayError, with the reason against each bundle, where none runs it.
+        """
+        bundle = self.library.pick(network, self._overlay)
+        if bundle.build_id not in self._devices:
+            self._devices[bundle.build_id] = self._open(bundle)
+        device = self._devices[bundle.build_id]
+        device.load(network)
+        self.bundle, self.network, self.device = bundle, network, device
 
     def run(self, x: np.ndarray) -> np.ndarray:
         """Samples (batch, *sample_shape) or (batch, features) to the network's exact output
@@ -69,37 +95,50 @@ class Accelerator:
         return self.network.labels
 
     def throughput_test(self, frames: int = 1000) -> dict[str, float | int | str | None]:
-        """Runs `frames` random samples in one batch and says what that costs on the hardware.
+        """Runs one random sample, then `frames` in one batch, and says what the hardware takes.
 
-        Times come from cycles and the clock, never from how long a simulation took. Measured
+        Latency and initiation interval are the core's on a dataflow overlay; on an offload overlay,
+        whose calls are not pipelined, the cycles of the one-sample call and of the batch by its
+        size. Times come from cycles and the clock, never from how long a simulation took. Measured
         figures are None on a device without counters. Raises InputError for less than one frame.
         """
         if frames < 1:
             raise InputError(f"throughput of {frames} frames can't be measured; give 1 or more")
-        encoding = self.bundle.input.encoding
+        tensor = self.network.tensors[self.network.input]
+        encoding = tensor.encoding
         levels = (encoding.maximum - encoding.minimum) // encoding.step + 1
-        random = np.random.default_rng(0).integers(0, levels, (frames, self.bundle.input.elements))
-        _, call = self.device.run(encoding.minimum + encoding.step * random)
-        cycles = call.predicted_cycles if call.cycles is None else call.cycles
-        seconds = cycles / (self.bundle.clock_mhz * 1e6)
+        random = np.random.default_rng(0).integers(0, levels, (frames, tensor.size))
+        x = encoding.minimum + encoding.step * random
+        _, one = self.device.run(x[:1])
+        _, batch = self.device.run(x)
+        if isinstance(self.bundle, DataflowBundle):
+            latency = batch.latency_cycles, self.bundle.latency_cycles
+            interval = batch.initiation_interval, self.bundle.initiation_interval
+        else:
+            latency = one.cycles, one.predicted_cycles
+            measured = None if batch.cycles is None else batch.cycles / frames
+            interval = measured, batch.predicted_cycles / frames
+        cycles = batch.predicted_cycles if batch.cycles is None else batch.cycles
+        best_latency = latency[1] if latency[0] is None else latency[0]
         return {
+            "overlay": self.bundle.kind,
             "device": self.device.name,
             "frames": frames,
             "clock_mhz": self.bundle.clock_mhz,
-            "cycles": call.cycles,
-            "cycles_predicted": call.predicted_cycles,
-            "latency_cycles": call.latency_cycles,
-            "latency_cycles_predicted": self.bundle.latency_cycles,
-            "initiation_interval": call.initiation_interval,
-            "initiation_interval_predicted": self.bundle.initiation_interval,
-            "frames_per_second": frames / seconds,
-            "latency_us": (call.latency_cycles or self.bundle.latency_cycles)
-            / self.bundle.clock_mhz,
+            "cycles": batch.cycles,
+            "cycles_predicted": batch.predicted_cycles,
+            "latency_cycles": latency[0],
+            "latency_cycles_predicted": latency[1],
+            "initiation_interval": interval[0],
+            "initiation_interval_predicted": interval[1],
+            "frames_per_second": frames * self.bundle.clock_mhz * 1e6 / cycles,
+            "latency_us": best_latency / self.bundle.clock_mhz,
         }
 
     def close(self) -> None:
-        """Gives the device back."""
-        self.device.close()
+        """Gives the devices back."""
+        for device in self._devices.values():
+            device.close()
 
     def __enter__(self) -> Accelerator:
         return self

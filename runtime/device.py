@@ -8,6 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
+from bitfold.models.network import Network
+
 
 @dataclass(frozen=True)
 class Call:
@@ -30,6 +32,12 @@ class Device(Protocol):
     """Runs frames of integers through the overlay of one bundle."""
 
     name: str
+
+    def load(self, network: Network) -> None:
+        """Makes `network` the one that runs.
+
+        Raises DeviceError or OverlayError where the overlay can't run it.
+        """
 
     def run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
         """Integers (frames, in_features) to integers (frames, outputs) int64, and the cost.

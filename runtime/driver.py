@@ -1,20 +1,21 @@
-"""Drives a dataflow overlay through its registers: the same on a board and on the RTL."""
+"""What drives any overlay through its registers: the same on a board and on the RTL."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 
 import numpy as np
 
 from bitfold.models.errors import BuildIdError, DeviceError, StallError
 from bitfold.overlays.bundle import Bundle
-from bitfold.overlays.dataflow import call_cycles
 from bitfold.overlays.registers import (
     ABI_VERSION,
     MAGIC,
     REGISTERS,
     ErrorCode,
     Kind,
+    Register,
     stall_reason,
 )
 from bitfold.runtime.device import Call, Port
@@ -31,35 +32,27 @@ class Driver:
         self.port = port
         self._check_overlay()
 
-    def run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
-        """As Device.run; batches are cut to what fits into one call."""
-        largest = max(self.bundle.input.beats, self.bundle.output.beats)
-        frames = max(1, MAX_CALL_BEATS // largest)
-        parts, calls = [], []
-        for start in range(0, len(x), frames):
-            outputs, call = self._call(x[start : start + frames])
-            parts.append(outputs)
-            calls.append(call)
-        if not calls:
-            return np.zeros((0, self.bundle.output.elements), np.int64), Call(0, 0, 0)
-        return np.concatenate(parts), _total(calls)
+    def _call(self, sent: np.ndarray, expected_beats: int, frames: int, **settings) -> np.ndarray:
+        """One call: `sent` beats lie at SOURCE, the `expected_beats` at DESTINATION come back.
 
-    def _call(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
-        frames = len(x)
-        with (
-            self._buffer(frames * self.bundle.input.beats) as source,
-            self._buffer(frames * self.bundle.output.beats) as destination,
-        ):
-            source.beats[:] = self.bundle.input.pack(x).reshape(-1)
+        `settings` are further registers. Raises DeviceError or StallError.
+        """
+        with self._buffer(sent.size) as source, self._buffer(expected_beats) as destination:
+            source.beats[:] = sent.reshape(-1)
             source.flush()
             destination.flush()  # so that no stale line is written back over the results
             self._free_the_bus()
-            self.port.write(REGISTERS.SOURCE.offset, source.address)
-            self.port.write(REGISTERS.DESTINATION.offset, destination.address)
-            self.port.write(REGISTERS.FRAMES.offset, frames)
+            settings = {
+                **settings,
+                "SOURCE": source.address,
+                "DESTINATION": destination.address,
+                "FRAMES": frames,
+            }
+            for name, value in settings.items():
+                self.port.write(getattr(REGISTERS, name).offset, value)
             self._start_and_wait(frames)
             destination.invalidate()
-            return self.bundle.output.unpack(destination.beats), self._report(frames)
+            return destination.beats.copy()
 
     def _start_and_wait(self, frames: int) -> None:
         control, status = REGISTERS.CONTROL, REGISTERS.STATUS
@@ -105,25 +98,12 @@ class Driver:
         while not REGISTERS.STATUS["idle"].get(self.port.read(REGISTERS.STATUS.offset)):
             self.port.wait()
 
-    def _report(self, frames: int) -> Call:
+    def _cycles(self) -> int:
         read = self.port.read
-        cycles = read(REGISTERS.CYCLES_LOW.offset) | read(REGISTERS.CYCLES_HIGH.offset) << 32
-        first_in, first_out, last_out = (
-            read(register.offset)
-            for register in (REGISTERS.FIRST_IN, REGISTERS.FIRST_OUT, REGISTERS.LAST_OUT)
-        )
-        return Call(
-            frames=frames,
-            predicted_cycles=call_cycles(self.bundle, frames, self.port.memory_latency_cycles),
-            cycles=cycles,
-            latency_cycles=first_out - first_in,
-            initiation_interval=(last_out - first_out) / (frames - 1) if frames > 1 else None,
-            busy_cycles=self._layer_counters(REGISTERS.LAYER_BUSY),
-            stalled_cycles=self._layer_counters(REGISTERS.LAYER_STALLED),
-        )
+        return read(REGISTERS.CYCLES_LOW.offset) | read(REGISTERS.CYCLES_HIGH.offset) << 32
 
-    def _layer_counters(self, register) -> dict[str, int]:
-        return {layer: self.port.read(register.at(i)) for i, layer in enumerate(self.bundle.layers)}
+    def _layer_counters(self, register: Register, layers: Iterable[str]) -> dict[str, int]:
+        return {layer: self.port.read(register.at(i)) for i, layer in enumerate(layers)}
 
     def _check_overlay(self) -> None:
         magic, version = (
@@ -158,8 +138,13 @@ class Driver:
             buffer.free()
 
 
-def _total(calls: list[Call]) -> Call:
-    """Calls after each other as one; latency and interval are those of the first."""
+def frames_a_call(*layouts) -> int:
+    """Frames that a call may move of each of the layouts."""
+    return max(1, MAX_CALL_BEATS // max(layout.beats for layout in layouts))
+
+
+def total(calls: list[Call]) -> Call:
+    """Calls on one batch after each other as one; latency and interval are those of the first."""
     if len(calls) == 1:
         return calls[0]
     return Call(
@@ -168,8 +153,11 @@ def _total(calls: list[Call]) -> Call:
         cycles=sum(call.cycles for call in calls),
         latency_cycles=calls[0].latency_cycles,
         initiation_interval=calls[0].initiation_interval,
-        busy_cycles={k: sum(c.busy_cycles[k] for c in calls) for k in calls[0].busy_cycles},
-        stalled_cycles={
-            k: sum(c.stalled_cycles[k] for c in calls) for k in calls[0].stalled_cycles
-        },
+        busy_cycles=_sum_by_layer([call.busy_cycles for call in calls]),
+        stalled_cycles=_sum_by_layer([call.stalled_cycles for call in calls]),
     )
+
+
+def _sum_by_layer(counters: list[Mapping[str, int]]) -> dict[str, int]:
+    layers = dict.fromkeys(layer for counter in counters for layer in counter)
+    return {layer: sum(counter.get(layer, 0) for counter in counters) for layer in layers}

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from bitfold.models.errors import DeviceError
+from bitfold.models.network import Network
 from bitfold.overlays.bundle import Bundle, default_cache
 from bitfold.overlays.packing import BEAT_BYTES
 from bitfold.overlays.registers import REGISTERS
 from bitfold.runtime.device import Call
-from bitfold.runtime.driver import Driver
+from bitfold.runtime.drivers import open_driver
 from bitfold.runtime.verilator import build_library
 
 MEMORY_BASE = 0x1000_0000
@@ -56,8 +57,11 @@ class VerilatedDevice:
     ):
         library = build_library(bundle.rtl, cache or default_cache(), progress)
         self.port = VerilatedPort(library, bundle.images, memory)
-        self._driver = Driver(bundle, self.port)
+        self._driver = open_driver(bundle, self.port)
         self.port.write(REGISTERS.WATCHDOG.offset, watchdog_cycles)
+
+    def load(self, network: Network) -> None:
+        self._driver.load(network)
 
     def run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
         return self._driver.run(x)

@@ -21,6 +21,7 @@ VERILATOR_FLAGS = (
     "--assert",
     "--no-timing",
     "-Wno-fatal",
+    "-Werror-USERERROR",  # a parameter that a module refuses
     "-O3",
     "--x-assign",
     "fast",

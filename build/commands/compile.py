@@ -101,7 +101,7 @@ def compile_qonnx(
             say("comparing with the QONNX file")
             samples = random_samples(network, 100)
             comparison = verify_against_source(network, qonnx, samples)
-            if not comparison.exact:
+            if not comparison.faithful:
                 raise FrontendError(
                     f"{qonnx}: the integer network differs from the file on "
                     f"{len(comparison.mismatches)} of {len(samples)} random samples, first in "

@@ -1,11 +1,11 @@
 """The front end: a QONNX file, from Brevitas or anyone else, to an integer Network.
 
-source.py      file -> chain of operations          operators.py  what each operator means
-layers.py      chain -> host steps, layers, head    weights.py, naming.py, edges.py
-streamlining.py  FINN's passes on the layers        the sole importer of finn
-thresholds.py  each threshold moved to where the source switches
-lowering.py    layers and constants -> Network
-comparison.py  a Network beside its source, executed by qonnx
+source.py        the file as a chain of operations       operators.py  what each operator means
+layers.py        the chain cut into host steps, layers   weights.py, naming.py, edges.py: its parts
+streamlining.py  FINN's passes on the layers (no other file of bitfold imports finn)
+thresholds.py    every threshold moved to where the file itself switches
+lowering.py      layers and constants made a Network
+comparison.py    a Network beside its file, which qonnx executes
 """
 
 from __future__ import annotations
@@ -81,8 +81,9 @@ def verify_against_source(network: Network, path: str | Path, x: np.ndarray) -> 
     """Runs `network` and, through qonnx's executor, the file it was read from on the same samples.
 
     `x`: (rows, *sample_shape) float32, as the file takes them. Compares the integers of every
-    layer, and the scores within float32 rounding. Raises FrontendError where the file is not the
-    network's or can't be executed, InputError for samples that don't fit.
+    layer, and the scores within float32 rounding; the result is `exact`, or at least `faithful`,
+    or says which samples differ and in which layer first. Raises FrontendError where the file is
+    not the network's or can't be executed, InputError for samples that don't fit.
     """
     from bitfold.build.frontend.comparison import compare
 

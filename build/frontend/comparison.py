@@ -16,7 +16,6 @@ from qonnx.transformation.infer_shapes import InferShapes
 
 from bitfold.build.frontend import operators
 from bitfold.build.frontend.layers import cut, given_input
-from bitfold.build.frontend.lowering import row_signs
 from bitfold.build.frontend.problems import refuse
 from bitfold.build.frontend.quiet import quiet
 from bitfold.build.frontend.source import Source, read_source
@@ -85,7 +84,7 @@ def compare(network: Network, path: Path, x: np.ndarray) -> Comparison:
         actual = trace[node.output]
         reals = tensors[layer.source.output].reshape(len(x), -1)
         if isinstance(node, Dense):
-            actual = actual * row_signs(layer.matrix, network.parameters[node.weight].values)
+            actual = actual * _row_signs(layer.matrix, network.parameters[node.weight].values)
             inexact = layer.reals.of(actual) != reals
             if network.tensors[node.output].encoding.bits > _FLOAT32_BITS:
                 continue  # its thresholds, or its scores, are compared all the same
@@ -101,6 +100,20 @@ def compare(network: Network, path: Path, x: np.ndarray) -> Comparison:
         first = first or "head"
     wrong |= head
     return Comparison(len(x), np.flatnonzero(wrong), np.flatnonzero(rounded), first, difference)
+
+
+def _row_signs(matrix: np.ndarray, lowered: np.ndarray) -> np.ndarray:
+    """For each row of the source's `matrix`, whether `lowered` has it as it is (1) or negated (-1).
+
+    0 where all weights are. Raises FrontendError if `lowered` is another matrix.
+    """
+    signs = np.where((lowered == matrix).all(axis=1), 1, -1) * matrix.any(axis=1)
+    if not np.array_equal(lowered, matrix * signs[:, None]):
+        raise FrontendError(
+            "the network's weights are not those of the file; give the file that it was compiled "
+            "from"
+        )
+    return signs
 
 
 def _compare_scores(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from bitfold.build.frontend.operators import (
-    HOST,
+    QUANTIZER,
     Quantizer,
     factor_and_term,
     per_channel,
@@ -16,7 +14,7 @@ from bitfold.build.frontend.operators import (
 )
 from bitfold.build.frontend.problems import UnlowerableError
 from bitfold.build.frontend.source import Operation
-from bitfold.models.host import HostOp
+from bitfold.models.host import HOST_OPS, HostOp
 
 _ROUNDING = ("ROUND", "HALF_EVEN")
 
@@ -35,11 +33,11 @@ def host_steps(operation: Operation) -> tuple[HostOp, ...]:
         if operation.sample.shape[axis] != operation.sample[0].size:
             raise UnlowerableError(f"it runs along axis {axis}", "run it along all the scores")
         return (HostOp("Softmax"),)
-    if kind in HOST and len(operation.runner.node.input) == 1:
-        return (HostOp(kind),)
-    if kind in ("Quant", "IntQuant", "BipolarQuant", "QuantizeLinear"):
+    if kind in QUANTIZER:
         integers = quantizer(operation)
         return (*quantizing_steps(operation, integers), *integers.reals.host_steps())
+    if kind in HOST_OPS and len(operation.runner.node.input) == 1:
+        return (HostOp(kind),)
     raise UnlowerableError(
         "the host can't do it in front of the first or behind the last layer",
         "leave it out, or apply it to the scores yourself",
@@ -92,7 +90,3 @@ def _batch_normalization(operation: Operation) -> tuple[HostOp, ...]:
     epsilon = np.float32(operation.attributes.get("epsilon", 1e-5))
     factor = (1 / np.sqrt(variance + epsilon)) * gamma
     return (_step("Mul", factor), _step("Add", beta - mean * factor))
-
-
-def all_host_steps(operations: Sequence[Operation]) -> tuple[HostOp, ...]:
-    return tuple(step for operation in operations for step in host_steps(operation))

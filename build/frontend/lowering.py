@@ -13,7 +13,6 @@ from bitfold.build.frontend.streamlining import streamline
 from bitfold.build.frontend.thresholds import negated, switching_points
 from bitfold.build.frontend.weights import MAX_BITS, narrowest
 from bitfold.models.encoding import Encoding
-from bitfold.models.errors import FrontendError
 from bitfold.models.network import Dense, Network, Parameter, Tensor, Threshold
 from bitfold.models.verifier import accumulator_range
 
@@ -50,19 +49,6 @@ def lower(
     )
 
 
-def row_signs(matrix: np.ndarray, lowered: np.ndarray) -> np.ndarray:
-    """For each row of the source's `matrix`, whether `lowered` has it as it is (1) or negated (-1).
-
-    0 where all weights are. Raises FrontendError if `lowered` has something else.
-    """
-    signs = np.where((lowered == matrix).all(axis=1), 1, -1) * matrix.any(axis=1)
-    if not np.array_equal(lowered, matrix * signs[:, None]):
-        raise FrontendError(
-            "FINN's passes changed more than the signs of weights; report this with the file"
-        )
-    return signs
-
-
 class _Lowering:
     def __init__(self, plan: Plan):
         self.tensor = "input"
@@ -79,12 +65,13 @@ class _Lowering:
 
     def add(self, layer: Linear | Activation, constant: np.ndarray) -> None:
         if isinstance(layer, Linear):
-            self._add_dense(layer, np.rint(constant).astype(np.int64))
+            self._add_dense(layer, constant)
         else:
             self._add_threshold(layer, constant)
 
-    def _add_dense(self, layer: Linear, matrix: np.ndarray) -> None:
-        self.signs = row_signs(layer.matrix, matrix)
+    def _add_dense(self, layer: Linear, signs: np.ndarray) -> None:
+        self.signs = signs
+        matrix = layer.matrix * signs[:, None]
         encoding = narrowest(matrix)
         self.range = accumulator_range(matrix, self.tensors[self.tensor].encoding)
         weight = self._parameter(f"{layer.name}.weight", matrix, encoding)
@@ -108,7 +95,7 @@ class _Lowering:
             )
 
     def _add_threshold(self, layer: Activation, guess: np.ndarray) -> None:
-        points = switching_points(negated(layer, self.signs, *self.range), *self.range, guess)
+        points = switching_points(negated(layer, self.signs), *self.range, guess)
         if (points == points[0]).all():
             points = points[:1]
         encoding = Encoding.for_range(int(points.min()), int(points.max()))

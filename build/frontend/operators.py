@@ -99,12 +99,21 @@ def per_channel(operation: Operation, constant: np.ndarray, axis: int = 1) -> np
 
 def factor_and_term(operation: Operation) -> tuple[np.ndarray, np.ndarray]:
     """y = factor * x + term for an operation of AFFINE; float64, scalars or (features,)."""
+    with np.errstate(all="ignore"):
+        factor, term = _factor_and_term(operation)
+    if not (np.isfinite(factor).all() and np.isfinite(term).all()):
+        raise UnlowerableError(
+            "its constants make it infinite or not a number", "correct them, or train again"
+        )
+    return factor, term
+
+
+def _factor_and_term(operation: Operation) -> tuple[np.ndarray, np.ndarray]:
     kind = operation.kind
     zero, one = np.float64(0), np.float64(1)
     if kind == "BatchNormalization":
         gamma, beta, mean, variance = (
-            per_channel(operation, operation.operand(index)).astype(np.float64)
-            for index in range(1, 5)
+            per_channel(operation, operation.operand(index)) for index in range(1, 5)
         )
         factor = gamma / np.sqrt(variance + operation.attributes.get("epsilon", 1e-5))
         return factor, beta - mean * factor
@@ -127,8 +136,6 @@ def factor_and_term(operation: Operation) -> tuple[np.ndarray, np.ndarray]:
         return (one, -constant) if left is None else (-one, constant)
     if left is not None:
         raise UnlowerableError("it divides by activations", "divide by constants only")
-    if (constant == 0).any():
-        raise UnlowerableError("it divides by 0", "correct the constant")
     return 1 / constant, zero
 
 

@@ -229,7 +229,8 @@ class _Walk:
         chain = []
         for index, node in enumerate(self.graph.node):
             if not self.needed.isdisjoint(node.output):
-                operation = self._visit(node.name or f"node {index}", node)
+                name = node.name or f"node {index}, which makes {node.output[0]}"
+                operation = self._visit(name, node)
                 if operation:
                     chain.append(operation)
         return _join_quantize_dequantize(chain)
@@ -314,18 +315,16 @@ def _join_quantize_dequantize(chain: Sequence[Operation]) -> tuple[Operation, ..
     """Makes one quantizer of QuantizeLinear, an optional Clip, and DequantizeLinear."""
     joined: list[Operation] = []
     for operation in chain:
-        quantizer = joined[-1] if joined and joined[-1].kind == "QuantizeLinear" else None
-        parts = [part.kind for part in quantizer.then] if quantizer else []
-        if (
-            operation.kind in ("Clip", "DequantizeLinear")
-            and quantizer
-            and (parts in ([], ["Clip"]) and operation.kind not in parts)
+        last = joined[-1] if joined else None
+        parts = [part.kind for part in (last, *last.then)] if last else []
+        if (parts == ["QuantizeLinear"] and operation.kind in ("Clip", "DequantizeLinear")) or (
+            parts == ["QuantizeLinear", "Clip"] and operation.kind == "DequantizeLinear"
         ):
             joined[-1] = replace(
-                quantizer,
+                last,
                 output=operation.output,
                 result=operation.result,
-                then=(*quantizer.then, operation),
+                then=(*last.then, operation),
             )
         else:
             joined.append(operation)

@@ -2,7 +2,7 @@
 
 Each layer enters in one normal form, whatever form it has in the source: an integer MatMul, the
 scales and biases behind it as Mul and Add, and a MultiThreshold. The passes move scales and biases
-into the thresholds, and signs into the weights.
+into the thresholds, and leave a Mul by signs where a channel falls.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from qonnx.util.basic import qonnx_make_model
 from bitfold.build.frontend import operators
 from bitfold.build.frontend.layers import Activation, Layer, Linear, Plan
 from bitfold.build.frontend.quiet import quiet
+from bitfold.build.frontend.weights import narrowest
 from bitfold.models.errors import FrontendError
 
 
 def streamline(plan: Plan, progress: Callable[[str], None]) -> list[np.ndarray]:
-    """For each layer, what FINN makes of it: a Linear's matrix (rows, columns), some rows negated;
-    an Activation's thresholds (features or 1, levels), float, in units of its integers.
+    """What FINN makes of each layer: for a Linear, which rows to negate, (rows,) int64 of 1 and -1;
+    for an Activation its thresholds, (features or 1, levels) float, in units of its integers.
 
     Raises FrontendError if a pass fails, or leaves anything behind between the layers.
     """
@@ -47,7 +48,11 @@ def streamline(plan: Plan, progress: Callable[[str], None]) -> list[np.ndarray]:
 
 
 def _passes() -> list:
-    """The passes of FINN's `Streamline` that dense layers in normal form need, in its order."""
+    """The passes of FINN's `Streamline` that dense layers in normal form need, in its order.
+
+    But for the last, `Absorb1BitMulIntoMatMul`: it asks of each weight in Python whether it may be
+    negated (30 us, a minute for a large network), and where one may not, it does nothing.
+    """
     from finn.transformation.streamline import absorb, collapse_repeated, reorder
 
     return [
@@ -57,7 +62,6 @@ def _passes() -> list:
         absorb.AbsorbAddIntoMultiThreshold(),
         absorb.FactorOutMulSignMagnitude(),
         absorb.AbsorbMulIntoMultiThreshold(),
-        absorb.Absorb1BitMulIntoMatMul(),
     ]
 
 
@@ -107,9 +111,7 @@ def _normal_form(plan: Plan) -> ModelWrapper:
     for layer in plan.layers:
         if isinstance(layer, Linear):
             weights = graph.add("MatMul", layer.matrix.T, len(layer.matrix))
-            # One bit more than the weights have: FINN would not negate a -8 that is an INT4, and
-            # leave the sign behind as a Mul without a word.
-            graph.datatypes[weights] = "INT16"
+            graph.datatypes[weights] = narrowest(layer.matrix).name
         else:
             _add_activation(graph, layer, behind_weights=layer is not first)
     return graph.model()
@@ -151,15 +153,31 @@ def _add_activation(graph: _Graph, layer: Activation, behind_weights: bool) -> N
 
 
 def _read(model: ModelWrapper, layers: Sequence[Layer]) -> list[np.ndarray]:
-    expected = ["MatMul" if isinstance(layer, Linear) else "MultiThreshold" for layer in layers]
-    found = [node.op_type for node in model.graph.node]
-    if found != expected:
-        raise FrontendError(
-            f"FINN's passes left {', '.join(found)} where {', '.join(expected)} was expected; "
-            "report this with the file"
-        )
-    constants = [model.get_initializer(node.input[1]) for node in model.graph.node]
-    return [
-        constant.T if isinstance(layer, Linear) else constant
-        for layer, constant in zip(layers, constants, strict=True)
-    ]
+    """The constants of the layers. Raises FrontendError if there is anything else."""
+    nodes = list(model.graph.node)
+    constants: list[np.ndarray] = []
+    for layer in layers:
+        if isinstance(layer, Linear):
+            _take(model, nodes, "MatMul")
+            signs = np.ones(len(layer.matrix), np.int64)
+            if nodes and nodes[0].op_type == "Mul":
+                signs = signs * _take(model, nodes, "Mul").astype(np.int64)
+            constants.append(signs)
+        else:
+            constants.append(_take(model, nodes, "MultiThreshold"))
+    signs = [c for c, layer in zip(constants, layers, strict=True) if isinstance(layer, Linear)]
+    if nodes or any((np.abs(sign) != 1).any() for sign in signs):
+        raise _left_behind(nodes)
+    return constants
+
+
+def _take(model: ModelWrapper, nodes: list, kind: str) -> np.ndarray:
+    """The constant of the first node, which has to be of this kind; the node is taken out."""
+    if not nodes or nodes[0].op_type != kind:
+        raise _left_behind(nodes)
+    return model.get_initializer(nodes.pop(0).input[1])
+
+
+def _left_behind(nodes: Sequence) -> FrontendError:
+    found = ", ".join(node.op_type for node in nodes[:5]) or "scales"
+    return FrontendError(f"FINN's passes left {found} behind; report this with the file")

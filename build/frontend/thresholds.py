@@ -76,15 +76,8 @@ def _try(activation: Activation, low: int, high: int, points: np.ndarray) -> Non
         )
 
 
-def negated(activation: Activation, signs: np.ndarray, low: int, high: int) -> Activation:
-    """The activation as a function of integers whose features were negated where `signs` is -1.
-
-    Where `signs` is 0 the integer is always 0, and either sign will do: the one that rises is
-    taken, so that the feature can share the thresholds of others.
-    """
-    reach = max(abs(low), abs(high))
-    below, above = activation(np.repeat([[-reach], [reach]], activation.features, axis=1))
-    signs = np.where(signs == 0, np.where(below > above, -1, 1), signs)
+def negated(activation: Activation, signs: np.ndarray) -> Activation:
+    """The activation as a function of integers whose features are negated where `signs` is -1."""
     before = activation.before
     before = replace(before, zero=before.zero * signs, scale=before.scale * signs)
     return replace(activation, before=before)

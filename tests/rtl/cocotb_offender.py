@@ -1,4 +1,4 @@
-"""A producer that breaks the rule of AXI4-Stream which stream_fifo asserts, and one that keeps it."""
+"""Producers that break the rule of AXI4-Stream which stream_fifo asserts, and one that keeps it."""
 
 import cocotb
 from cocotb.clock import Clock

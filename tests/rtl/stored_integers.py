@@ -63,7 +63,7 @@ def dot_product_encoding(columns: int, x: Stored, w: Stored) -> Stored:
     """The narrowest two's complement that holds every dot product of `columns` products."""
     corners = [a * b for a in (x.values[0], x.values[-1]) for b in (w.values[0], w.values[-1])]
     bits = 1
-    while not {columns * min(corners), columns * max(corners), -1} <= set(signed(bits).values):
+    while not all(columns * corner in signed(bits).values for corner in corners):
         bits += 1
     return signed(bits)
 

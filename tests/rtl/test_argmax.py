@@ -6,7 +6,6 @@ import pytest
 from cocotb_build import RTL
 from stored_integers import bipolar, signed, unsigned
 from stream_case import StreamCase, judge, steady
-from verilator_lint import lint
 
 SOURCES = [RTL / "dataflow" / "argmax.sv"]
 
@@ -56,10 +55,3 @@ def test_the_class_is_the_first_of_the_largest_scores(rows, pe, x):
         "OUTPUT_BITS": bits,
     }
     judge(SOURCES, "argmax", parameters, case)
-
-
-@pytest.mark.parametrize("pe", [3, 20])
-def test_a_folding_that_does_not_divide_is_refused(pe):
-    legal = {"ROWS": 10, "PE": 5, "OUTPUT_BITS": 4}
-    assert lint(SOURCES, "argmax", legal) == ""
-    assert "PE must divide ROWS" in lint(SOURCES, "argmax", legal | {"PE": pe})

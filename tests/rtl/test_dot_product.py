@@ -6,7 +6,6 @@ import random
 import pytest
 from cocotb_build import RTL, build, run
 from stored_integers import bipolar, dot_product_encoding, signed, unsigned
-from verilator_lint import lint
 
 SOURCES = [RTL / "mvau" / "dot_product.sv"]
 
@@ -56,15 +55,3 @@ def test_the_sum_of_products_is_exact(simd, x, w, tmp_path):
     (tmp_path / "table.json").write_text(json.dumps(table))
     model = build(SOURCES, "dot_product", parameters)
     run(model, "cocotb_table", plusargs={"table": tmp_path / "table.json"})
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"INPUT_BITS": 2, "WEIGHT_ENCODING": 1},
-        {"WEIGHT_BITS": 2, "INPUT_ENCODING": 1},
-        {"WEIGHT_BITS": 2},
-    ],
-)
-def test_a_bipolar_value_of_two_bits_is_refused(wrong):
-    assert "a bipolar value has one bit" in lint(SOURCES, "dot_product", wrong)

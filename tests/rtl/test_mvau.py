@@ -13,7 +13,6 @@ from stored_integers import (
     weight_words,
 )
 from stream_case import StreamCase, judge
-from verilator_lint import lint
 
 SOURCES = [
     RTL / "common" / "rom.sv",
@@ -91,17 +90,3 @@ def schedule(frames: int, neuron_fold: int, synapse_fold: int) -> tuple[list[int
         taken += [start + column for column in range(synapse_fold)]
         given += [start + (block + 1) * synapse_fold - 1 + latency for block in range(neuron_fold)]
     return taken, given
-
-
-@pytest.mark.parametrize("wrong", [{"PE": 3}, {"PE": 16}, {"SIMD": 5}])
-def test_a_folding_that_does_not_divide_is_refused(wrong):
-    legal = {"ROWS": 8, "COLUMNS": 12, "PE": 4, "SIMD": 6}
-    assert lint(SOURCES, "mvau", legal) == ""
-    assert "PE must divide ROWS and SIMD must divide COLUMNS" in lint(
-        SOURCES, "mvau", legal | wrong
-    )
-
-
-def test_bipolar_values_of_two_bits_are_refused():
-    for wrong in ({"INPUT_BITS": 2}, {"WEIGHT_BITS": 2}):
-        assert "a bipolar value has one bit" in lint(SOURCES, "mvau", wrong)

@@ -4,7 +4,7 @@ import json
 import random
 
 import pytest
-from cocotb_build import RTL, SimulationError, build, run
+from cocotb_build import RTL, build, run
 from stored_integers import image_text, join
 
 SOURCES = [RTL / "common" / "rom.sv"]
@@ -33,10 +33,3 @@ def test_each_port_reads_the_words_of_the_image_in_the_given_folder(width, depth
         (folder / "rom.hex").write_text(image_text(words))
         (folder / "table.json").write_text(json.dumps(table))
         run(model, "cocotb_table", plusargs={"images": folder, "table": folder / "table.json"})
-
-
-def test_an_image_that_is_missing_is_named(tmp_path):
-    model = build(SOURCES, "rom", {"WIDTH": 8, "DEPTH": 16, "READS": 1})
-    (tmp_path / "table.json").write_text("[]")
-    with pytest.raises(SimulationError, match=r"rom\.hex"):
-        run(model, "cocotb_table", plusargs={"images": tmp_path, "table": tmp_path / "table.json"})

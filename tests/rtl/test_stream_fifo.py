@@ -5,7 +5,6 @@ import random
 import pytest
 from cocotb_build import RTL, SimulationError, build, run
 from stream_case import StreamCase, judge, steady
-from verilator_lint import lint
 
 SOURCES = [RTL / "common" / "stream_fifo.sv"]
 
@@ -25,8 +24,3 @@ def test_a_producer_whose_waiting_beat_changes_or_goes_away_is_caught():
         with pytest.raises(SimulationError, match="a waiting beat changed or went away"):
             run(model, "cocotb_offender", f"the_waiting_beat_{offence}")
     run(model, "cocotb_offender", "the_waiting_beat_stays")
-
-
-@pytest.mark.parametrize("depth", [0, 1, 3, 12])
-def test_a_depth_that_is_no_power_of_two_is_refused(depth):
-    assert "DEPTH must be a power of two >= 2" in lint(SOURCES, "stream_fifo", {"DEPTH": depth})

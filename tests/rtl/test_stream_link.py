@@ -6,7 +6,6 @@ import pytest
 from cocotb_build import RTL
 from stored_integers import join
 from stream_case import StreamCase, judge
-from verilator_lint import lint
 
 SOURCES = [RTL / "common" / f"stream_{name}.sv" for name in ("widen", "fifo", "narrow", "link")]
 FRAMES = 9
@@ -76,13 +75,3 @@ def schedule(parts_in: int, parts_out: int, depth: int) -> tuple[list[int], list
             given.append(max(taken[-1] + 1, given[-1] + 1 if given else 0))
         left.append(given[-1])
     return taken, given
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"LANES_IN": 4}, {"LANES_OUT": 5}, {"KEPT": 7}, {"KEPT": 6, "PADDED": 4}]
-)
-def test_lanes_that_do_not_fit_are_refused(wrong):
-    legal = {"BITS": 2, "LANES_IN": 3, "WIDE": 6, "KEPT": 4, "PADDED": 6, "LANES_OUT": 2}
-    assert lint(SOURCES, "stream_link", legal) == ""
-    said = lint(SOURCES, "stream_link", legal | wrong)
-    assert "LANES_IN must divide WIDE, LANES_OUT must divide PADDED, KEPT must fit both" in said

@@ -29,6 +29,9 @@ module argmax #(
     if (ROWS % PE != 0) begin : g_bad_folding
       $error("PE must divide ROWS");
     end
+    if (OUTPUT_BITS < $clog2(ROWS)) begin : g_bad_index
+      $error("OUTPUT_BITS must hold ROWS - 1");
+    end
   endgenerate
 
   wire advance = !m_axis_tvalid || m_axis_tready;

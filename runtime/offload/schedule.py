@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from bitfold.overlays.offload import Engine
 from bitfold.overlays.program import DESCRIPTOR_BEATS, Head
-from bitfold.runtime.assembler import Layer, Program
+from bitfold.runtime.offload.assembler import Layer, Program
+from bitfold.runtime.offload.steps import EngineStep, Step
 
 # Cycles from a command to its first beat, beside the memory's latency.
 READ_CYCLES = 2
@@ -116,6 +117,21 @@ def schedule(engine: Engine, program: Program, frames: int, memory_latency_cycle
     return Schedule(tuple(layers), frames, ends + memory_latency_cycles + 1)
 
 
+def batch_cycles(
+    engine: Engine, steps: tuple[Step, ...], frames: int, memory_latency_cycles: int
+) -> int:
+    """Cycles of all calls that a batch of any size takes, without the host's part."""
+    cycles = 0
+    for step in steps:
+        if isinstance(step, EngineStep):
+            whole, rest = divmod(frames, step.program.frames)
+            for size, calls in ((step.program.frames, whole), (rest, int(rest > 0))):
+                if calls:
+                    one = schedule(engine, step.program, size, memory_latency_cycles)
+                    cycles += calls * one.cycles
+    return cycles
+
+
 def _steps(engine: Engine, layer: Layer) -> int:
     """Cycles of the array for a frame and a block of rows."""
     return layer.weight_encoding.bits * layer.input.bits * engine.words(layer.columns)
@@ -124,13 +140,13 @@ def _steps(engine: Engine, layer: Layer) -> int:
 def _drain_cycles(layer: Layer, engine: Engine) -> int:
     """Cycles from a result to the next that the drain takes."""
     if layer.head is Head.THRESHOLD:
-        return layer.output_planes
+        return layer.output.bits
     if layer.head is Head.RAW:
-        return 1 + layer.output_planes
-    return 1 + layer.rows + layer.output_planes
+        return 1 + layer.output.bits
+    return 1 + layer.rows + layer.output.bits
 
 
 def _block_beats(layer: Layer, rows: int) -> int:
-    constants = 1 if layer.thresholds is None else (1 << layer.output_planes) - 1
+    constants = 1 if layer.thresholds is None else (1 << layer.output.bits) - 1
     plane_beats = -(-layer.columns // 64)
     return constants * -(-rows // 2) + rows * layer.weight_encoding.bits * plane_beats

@@ -1,0 +1,54 @@
+"""Drives a dataflow overlay: frames in, frames out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bitfold.models.errors import DeviceError
+from bitfold.models.network import Network
+from bitfold.overlays.dataflow import call_cycles
+from bitfold.overlays.registers import REGISTERS
+from bitfold.runtime.device import Call
+from bitfold.runtime.driver import Driver, frames_a_call, total
+
+
+class DataflowDriver(Driver):
+    """Runs the network that the overlay was made for; batches are cut to what fits into a call."""
+
+    def load(self, network: Network) -> None:
+        """Raises DeviceError for any other network: it would need another overlay."""
+        if network.id != self.bundle.network.id:
+            raise DeviceError(
+                f"{network.name} (network {network.id}) is not the network of {self.bundle.name} "
+                f"({self.bundle.network.id}); compile it, or run it on an offload overlay"
+            )
+
+    def run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
+        """As Device.run."""
+        frames = frames_a_call(self.bundle.input, self.bundle.output)
+        parts, calls = [], []
+        for start in range(0, len(x), frames):
+            part = x[start : start + frames]
+            beats = self._call(
+                self.bundle.input.pack(part), len(part) * self.bundle.output.beats, len(part)
+            )
+            parts.append(self.bundle.output.unpack(beats))
+            calls.append(self._report(len(part)))
+        if not calls:
+            return np.zeros((0, self.bundle.output.elements), np.int64), Call(0, 0, 0)
+        return np.concatenate(parts), total(calls)
+
+    def _report(self, frames: int) -> Call:
+        first_in, first_out, last_out = (
+            self.port.read(register.offset)
+            for register in (REGISTERS.FIRST_IN, REGISTERS.FIRST_OUT, REGISTERS.LAST_OUT)
+        )
+        return Call(
+            frames=frames,
+            predicted_cycles=call_cycles(self.bundle, frames, self.port.memory_latency_cycles),
+            cycles=self._cycles(),
+            latency_cycles=first_out - first_in,
+            initiation_interval=(last_out - first_out) / (frames - 1) if frames > 1 else None,
+            busy_cycles=self._layer_counters(REGISTERS.LAYER_BUSY, self.bundle.layers),
+            stalled_cycles=self._layer_counters(REGISTERS.LAYER_STALLED, self.bundle.layers),
+        )

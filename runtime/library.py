@@ -1,0 +1,86 @@
+"""Library: the bundles at hand, and which of them runs a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from bitfold.models.errors import BundleError, OverlayError
+from bitfold.models.network import Network
+from bitfold.overlays.bundle import MANIFEST, Bundle, DataflowBundle
+from bitfold.runtime.offload.steps import split
+
+OVERLAYS = ("auto", "dataflow", "offload")
+
+
+class Library:
+    """Bundles to choose from.
+
+    `sources`: bundles, folders or zips of bundles, and folders that hold such. Raises BundleError
+    where there is none, or one is damaged.
+    """
+
+    def __init__(self, sources: Bundle | Path | str | Iterable, cache: Path | None = None):
+        if isinstance(sources, (Bundle, Path, str)):
+            sources = [sources]
+        self.bundles: tuple[Bundle, ...] = tuple(
+            bundle for source in sources for bundle in _bundles(source, cache)
+        )
+
+    def pick(self, network: Network, overlay: str = "auto") -> Bundle:
+        """The dataflow bundle made for `network`, else the first offload bundle that it fits.
+
+        `overlay` "dataflow" or "offload" leaves the other kind out. Raises OverlayError with the
+        reason against each candidate.
+        """
+        if overlay not in OVERLAYS:
+            raise OverlayError(
+                f"overlay {overlay!r} is unknown; choose one of {', '.join(OVERLAYS)}"
+            )
+        reasons = []
+        # Dataflow first: made for the network, it is the fastest.
+        for bundle in sorted(self.bundles, key=lambda b: not isinstance(b, DataflowBundle)):
+            why_not = _objection(bundle, network, overlay)
+            if why_not is None:
+                return bundle
+            reasons.append(f"{bundle.name} ({bundle.path}): {why_not}")
+        raise OverlayError(
+            f"no bundle runs {network.name}:\n  " + "\n  ".join(reasons) + "\n"
+            "compile one for it, or make a larger offload overlay"
+        )
+
+    def only_network(self) -> Network:
+        """The network that the dataflow bundles are made for. Raises OverlayError unless it is one."""
+        networks = {b.network.id: b.network for b in self.bundles if isinstance(b, DataflowBundle)}
+        if len(networks) != 1:
+            raise OverlayError(
+                f"the bundles are made for {len(networks)} networks: say which one is to run"
+            )
+        return next(iter(networks.values()))
+
+
+def _objection(bundle: Bundle, network: Network, overlay: str) -> str | None:
+    """Why `bundle` can't run `network`; None if it can."""
+    if overlay not in ("auto", bundle.kind):
+        return f"a {bundle.kind} overlay, but {overlay} was asked for"
+    if isinstance(bundle, DataflowBundle):
+        if bundle.network.id != network.id:
+            return f"made for another network, {bundle.network.name}"
+        return None
+    try:
+        split(bundle.engine, network)
+    except OverlayError as error:
+        return str(error)
+    return None
+
+
+def _bundles(source: Bundle | Path | str, cache: Path | None) -> list[Bundle]:
+    if isinstance(source, Bundle):
+        return [source]
+    path = Path(source)
+    if path.is_dir() and not (path / MANIFEST).is_file():
+        inside = sorted(manifest.parent for manifest in path.glob(f"*/{MANIFEST}"))
+        if not inside:
+            raise BundleError(f"{path}: no bundle there; make one with `bitfold compile`")
+        return [Bundle.load(folder, cache) for folder in inside]
+    return [Bundle.load(path, cache)]

@@ -1,0 +1,1 @@
+"""Networks on the offload engine: split into steps, assembled, scheduled and driven."""

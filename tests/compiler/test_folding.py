@@ -1,0 +1,300 @@
+"""Foldings: only legal ones, the cheapest for a target, and the files that state them."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_networks import Shape, random_folding, random_network, random_shape
+
+from bitfold.build import folding
+from bitfold.build.dataflow import foldable, plan
+from bitfold.build.resources import estimate_luts
+from bitfold.models.encoding import Encoding
+from bitfold.models.errors import FoldingError
+from bitfold.models.network import Dense, Network, Parameter, Tensor
+from bitfold.overlays.dataflow import Fold
+
+# Two layers, 6 -> 4 -> 3, and the same behind an input threshold.
+SHAPE = Shape((6, 4, 3), ("UINT4", "BIPOLAR"), ("INT3", "BIPOLAR"), None, False, False)
+SMALL = random_network(SHAPE, 1)
+WITH_THRESHOLD = random_network(
+    Shape((6, 4, 3), ("UINT4", "BIPOLAR"), ("INT3", "BIPOLAR"), "UINT2", False, False), 1
+)
+
+networks = st.builds(
+    lambda shape, seed: random_network(random_shape(shape), seed),
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 2**32 - 1),
+)
+
+
+def divisors(n: int) -> list[int]:
+    return [d for d in range(1, n + 1) if n % d == 0]
+
+
+def all_foldings(network: Network) -> list[dict[str, Fold]]:
+    layers = foldable(network)
+    choices = [
+        [Fold(pe, simd) for pe in divisors(rows) for simd in divisors(columns)]
+        for rows, columns in layers.values()
+    ]
+    return [dict(zip(layers, folds)) for folds in product(*choices)]
+
+
+def products(chosen: dict[str, Fold]) -> int:
+    """Products a cycle, and as a tie-break rows in parallel: what `for_cycles` keeps low."""
+    return sum(fold.pe * fold.simd for fold in chosen.values())
+
+
+# The layers that can be folded.
+
+
+def test_matrices_and_a_threshold_in_front_can_be_folded():
+    assert foldable(SMALL) == {"fc0": (4, 6), "fc1": (3, 4)}
+    assert foldable(WITH_THRESHOLD) == {"quantize": (6, 1), "fc0": (4, 6), "fc1": (3, 4)}
+
+
+@settings(deadline=None)
+@given(network=networks, cycles=st.integers(1, 10_000))
+def test_only_legal_foldings_are_chosen_and_they_meet_the_target(network, cycles):
+    least = folding.least_cycles(network)
+    if cycles < least:
+        with pytest.raises(FoldingError, match=f"{cycles} cycles a frame can't be reached"):
+            folding.for_cycles(network, cycles)
+        return
+    chosen = folding.for_cycles(network, cycles)
+    assert set(chosen) == set(foldable(network))
+    for layer, (rows, columns) in foldable(network).items():
+        assert rows % chosen[layer].pe == 0
+        assert columns % chosen[layer].simd == 0
+    assert plan(network, chosen).initiation_interval <= cycles
+
+
+@pytest.mark.parametrize("network", [SMALL, WITH_THRESHOLD], ids=["matrices", "with a threshold"])
+@pytest.mark.parametrize("cycles", [1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 23, 24, 25, 100])
+def test_no_legal_folding_that_meets_the_target_takes_fewer_products(network, cycles):
+    chosen = folding.for_cycles(network, cycles)
+    rivals = [
+        rival
+        for rival in all_foldings(network)
+        if plan(network, rival).initiation_interval <= cycles
+    ]
+    assert products(chosen) == min(map(products, rivals))
+    cheapest = [rival for rival in rivals if products(rival) == products(chosen)]
+    assert sum(f.pe for f in chosen.values()) == min(
+        sum(f.pe for f in rival.values()) for rival in cheapest
+    )
+
+
+def test_a_target_below_what_a_port_takes_names_the_port_and_what_it_takes():
+    wide = random_network(Shape((96, 4), ("INT8",), ("BIPOLAR",), None, False, False), 1)
+    assert folding.least_cycles(wide) == 12  # 96 bytes in beats of 8
+    with pytest.raises(FoldingError, match="the input port takes 12 for its 64-bit beats"):
+        folding.for_cycles(wide, 11)
+    assert plan(wide, folding.for_cycles(wide, 12)).initiation_interval == 12
+
+
+@pytest.mark.parametrize("cycles", [0, -1])
+def test_a_target_below_one_cycle_is_refused(cycles):
+    with pytest.raises(FoldingError, match=f"^{cycles} cycles a frame can't be; ask for 1 or more"):
+        folding.for_cycles(SMALL, cycles)
+
+
+@given(fps=st.floats(1e5, 1e8), clock=st.floats(1, 500))
+def test_a_frame_rate_is_reached_at_the_clock(fps, clock):
+    if clock * 1e6 / fps < 1:
+        with pytest.raises(FoldingError, match="more than one each cycle"):
+            folding.for_frames_per_second(SMALL, fps, clock)
+        return
+    chosen = folding.for_frames_per_second(SMALL, fps, clock)
+    assert clock * 1e6 / plan(SMALL, chosen).initiation_interval >= fps
+
+
+@pytest.mark.parametrize(
+    ("fps", "clock"),
+    [(0, 100), (-1, 100), (1, 0), (1, -5), (np.nan, 100), (1, np.nan), (np.inf, 1)],
+)
+def test_a_frame_rate_or_clock_that_is_no_number_above_zero_is_refused(fps, clock):
+    with pytest.raises(FoldingError, match="both must be numbers above zero"):
+        folding.for_frames_per_second(SMALL, fps, clock)
+
+
+@settings(deadline=None, max_examples=30)
+@given(network=networks, share=st.floats(0, 1))
+def test_a_lut_budget_gives_the_fastest_folding_within_it(network, share):
+    slowest = max(rows * columns for rows, columns in foldable(network).values())
+    cost = {
+        cycles: estimate_luts(plan(network, folding.for_cycles(network, cycles)))
+        for cycles in range(folding.least_cycles(network), min(slowest, 300) + 1)
+    }
+    budget = round(min(cost.values()) + share * (max(cost.values()) - min(cost.values())))
+    chosen = plan(network, folding.for_luts(network, budget))
+    assert estimate_luts(chosen) <= budget
+    fastest = min(cycles for cycles, luts in cost.items() if luts <= budget)
+    assert chosen.initiation_interval <= fastest
+
+
+def test_a_lut_budget_that_nothing_fits_is_refused():
+    with pytest.raises(
+        FoldingError, match=r"even the smallest folding is estimated at \d+ LUTs, ab"
+    ):
+        folding.for_luts(SMALL, 1)
+
+
+# Choosing.
+
+
+def test_without_a_target_a_frame_takes_at_most_64_cycles():
+    assert folding.choose(SMALL) == folding.for_cycles(SMALL, 64)
+
+
+def test_a_slow_port_sets_the_pace_where_no_target_is_named():
+    wide = random_network(Shape((96, 4), ("INT8",), ("BIPOLAR",), None, False, False), 1)
+    many = Network(
+        name="many",
+        sample_shape=(784,),
+        quantizer=(),
+        input="x",
+        output="y",
+        tensors={"x": Tensor(784, Encoding.of("UINT8")), "y": Tensor(2, Encoding.of("INT19"))},
+        parameters={"w": Parameter(np.ones((2, 784), np.int32), Encoding.of("BIPOLAR"))},
+        nodes=(Dense("fc", "x", "y", "w"),),
+        head=(),
+    )
+    assert plan(wide, folding.choose(wide)).initiation_interval <= 64
+    assert plan(many, folding.choose(many)).initiation_interval == 98
+
+
+def test_two_targets_at_once_are_refused():
+    with pytest.raises(FoldingError, match="cycles and luts are targets of their own; give one"):
+        folding.choose(SMALL, cycles=3, luts=300)
+
+
+def test_single_layers_can_be_overridden():
+    chosen = folding.for_cycles(SMALL, 24)
+    changed = folding.override(SMALL, chosen, ["fc0=2,3", "fc1=3"])
+    assert changed == {"fc0": Fold(2, 3), "fc1": Fold(3, 1)}
+    assert folding.override(SMALL, chosen, []) == chosen
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("fc9=1,1", r"fc9=1,1: 'fc9' is no layer; there are fc0, fc1"),
+        ("fc0", r"fc0: write it as fc0=PE,SIMD, as in fc0=2,4"),
+        ("fc0=", r"fc0=: write it as"),
+        ("fc0=a,b", r"fc0=a,b: write it as"),
+        ("fc0=-2", r"fc0=-2: write it as"),
+        ("fc0=1,2,3", r"fc0=1,2,3: write it as"),
+        ("fc0=3,1", r"fc0: PE=3 does not divide 4 rows; try 1, 2 or 4"),
+        ("fc0=1,4", r"fc0: SIMD=4 does not divide 6 columns; try 2, 3 or 6"),
+        ("fc0=0", r"fc0: PE=0 does not divide 4 rows; try 1, 2 or 4"),
+        ("fc1=2", r"fc1: PE=2 does not divide 3 rows; try 1 or 3"),
+    ],
+)
+def test_an_illegal_override_names_layer_value_and_remedy(text, message):
+    with pytest.raises(FoldingError, match=f"^{message}"):
+        folding.override(SMALL, folding.for_cycles(SMALL, 24), [text])
+
+
+def test_a_layer_of_one_row_says_that_only_one_divides():
+    one = random_network(Shape((5, 1), ("UINT2",), ("INT2",), None, False, False), 1)
+    with pytest.raises(FoldingError, match="fc0: PE=2 does not divide 1 rows; only 1 does"):
+        plan(one, {"fc0": Fold(2, 1)})
+
+
+# Files.
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(content) -> object:
+        file = tmp_path / "folding.json"
+        file.write_text(content if isinstance(content, str) else json.dumps(content))
+        return file
+
+    return write
+
+
+def test_a_file_may_name_the_layers(written):
+    content = {"fc0": {"PE": 2, "SIMD": 3}, "fc1": {"PE": 1, "SIMD": 4}}
+    assert folding.from_json(SMALL, written(content)) == {"fc0": Fold(2, 3), "fc1": Fold(1, 4)}
+
+
+@pytest.mark.parametrize("stem", ["MVAU_", "MVAU_hls_", "MVAU_rtl_", "MatrixVectorActivation_"])
+def test_a_file_may_be_finns_folding_config(stem, written):
+    content = {
+        "Defaults": {},
+        f"{stem}0": {"PE": 2, "SIMD": 3, "ram_style": "auto", "resType": "lut"},
+        f"{stem}1": {"PE": 3, "SIMD": 2, "mem_mode": "internal_decoupled"},
+    }
+    expected = {"fc0": Fold(2, 3), "fc1": Fold(3, 2)}
+    assert folding.from_json(SMALL, written(content)) == expected
+
+
+def test_finns_defaults_stand_for_the_layers_that_are_left_out(written):
+    content = {"Defaults": {"PE": [1, ["all"]], "SIMD": [2, ["MVAU"]]}, "MVAU_1": {"SIMD": 4}}
+    expected = {"fc0": Fold(1, 2), "fc1": Fold(1, 4)}
+    assert folding.from_json(SMALL, written(content)) == expected
+
+
+def test_finns_first_thresholding_is_the_threshold_in_front(written):
+    content = {
+        "Thresholding_rtl_0": {"PE": 3},
+        "MVAU_hls_0": {"PE": 2, "SIMD": 3},
+        "MVAU_hls_1": {"PE": 1, "SIMD": 4},
+    }
+    expected = {"quantize": Fold(3), "fc0": Fold(2, 3), "fc1": Fold(1, 4)}
+    assert folding.from_json(WITH_THRESHOLD, written(content)) == expected
+
+
+@settings(deadline=None)
+@given(network=networks, seed=st.integers(0, 2**32 - 1))
+def test_what_is_written_for_finn_is_read_back(network, seed, tmp_path_factory):
+    file = tmp_path_factory.mktemp("finn") / "folding.json"
+    chosen = random_folding(network, seed)
+    file.write_text(json.dumps(folding.to_finn_json(network, chosen)))
+    assert folding.from_json(network, file) == chosen
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "not a folding in JSON"),
+        ("[1]", "not a folding in JSON"),
+        ({"fc0": 3}, "not a folding in JSON"),
+        ({"fc0": {"PE": 2}}, "fc0: give PE and SIMD"),
+        ({"fc0": {"PE": 2, "SIMD": 3}}, "fc1: give PE and SIMD"),
+        ({"MVAU_0": {"SIMD": 3}}, "MVAU_0: give PE and SIMD"),
+        ({"fc0": {"PE": "2", "SIMD": 3}}, "fc0: PE='2' is not a whole number"),
+        ({"fc0": {"PE": 2, "SIMD": 1.5}}, "fc0: SIMD=1.5 is not a whole number"),
+        ({"fc0": {"PE": True, "SIMD": 3}}, "fc0: PE=True is not a whole number"),
+        (
+            {"MVAU_2": {"PE": 1, "SIMD": 1}},
+            r"MVAU_2 is no layer of the network; it has fc0, fc1 \(in FINN",
+        ),
+        ({"Thresholding_0": {"PE": 1}}, "Thresholding_0 is no layer"),
+        ({"Pool_0": {"PE": 1}}, "Pool_0 is no layer"),
+    ],
+)
+def test_a_file_that_does_not_fit_names_itself_and_the_entry(content, message, written):
+    file = written(content)
+    with pytest.raises(FoldingError, match=rf"folding\.json: {message}"):
+        folding.from_json(SMALL, file)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FoldingError, match=r"none\.json: not a folding in JSON .*No such file"):
+        folding.from_json(SMALL, tmp_path / "none.json")
+
+
+def test_a_file_with_an_illegal_fold_names_the_layer(written):
+    content = {"fc0": {"PE": 3, "SIMD": 3}, "fc1": {"PE": 1, "SIMD": 4}}
+    chosen = folding.choose(SMALL, file=written(content))
+    with pytest.raises(FoldingError, match="fc0: PE=3 does not divide 4 rows; try 1, 2 or 4"):
+        plan(SMALL, chosen)

@@ -1,0 +1,310 @@
+"""The plan of an overlay and what is written from it: figures, memory images, wiring."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_networks import Shape, random_folding, random_network, random_shape
+
+from bitfold.build.compiler import compile_dataflow
+from bitfold.build.dataflow import plan
+from bitfold.build.emit import dataflow_images, dataflow_rtl
+from bitfold.build.passes.argmax import choose_class_on_chip
+from bitfold.build.resources import estimate_luts
+from bitfold.models.encoding import Encoding
+from bitfold.models.errors import FoldingError, OverlayError
+from bitfold.models.host import HostOp
+from bitfold.models.network import ArgMax, Dense, Network, Parameter, Tensor, Threshold
+from bitfold.overlays.dataflow import ArgMaxStage, Fold, MatrixStage, ThresholdStage, call_cycles
+
+SHAPE = Shape((6, 4, 3), ("UINT4", "BIPOLAR"), ("INT3", "BIPOLAR"), None, False, False)
+SMALL = random_network(SHAPE, 1)
+FOLDING = {"fc0": Fold(2, 3), "fc1": Fold(1, 4)}
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def folded(shape: int, seed: int):
+    network = random_network(random_shape(shape), seed)
+    return network, plan(network, random_folding(network, seed))
+
+
+# Figures. That the RTL has them too is for test_end_to_end.py and test_random_networks.py.
+
+
+def test_the_figures_of_a_small_overlay_are_those_counted_by_hand():
+    overlay = plan(SMALL, FOLDING)
+    # In cycle 0 the one input beat is taken; from 1 on the link gives 2 beats of 3 integers: 1, 2.
+    # fc0 (2 blocks of rows, 2 of columns) gives its blocks 3 cycles after it has all columns, and
+    # 2 later: 5, 7; the threshold (1 bit) 1 cycle later: 6, 8. The link to fc1 gathers 4: 9.
+    # fc1 (3 blocks, all columns at once) gives a row a cycle, 2 later: 11, 12, 13; the link to the
+    # port gathers 3: 14.
+    assert overlay.latency_cycles == 14
+    assert overlay.initiation_interval == 4  # fc0: 2 x 2
+    assert overlay.bottleneck == "fc0"
+    # 5 for the shell, 1 to multiply by one beat a frame, the memory there and back, 9 frames more.
+    assert call_cycles(overlay, 10, memory_latency_cycles=20) == 5 + 1 + 2 * 20 + 14 + 9 * 4
+    assert call_cycles(overlay, 0, memory_latency_cycles=20) == 0
+
+
+@settings(deadline=None)
+@given(shape=seeds, seed=seeds)
+def test_the_slowest_stage_or_port_sets_the_pace_and_is_named(shape, seed):
+    _, overlay = folded(shape, seed)
+    cycles = {stage.name: stage.cycles for stage in overlay.stages}
+    ports = {"input port": overlay.input.beats, "output port": overlay.output.beats}
+    assert overlay.initiation_interval == max({**cycles, **ports}.values())
+    assert {**cycles, **ports}[overlay.bottleneck] == overlay.initiation_interval
+
+
+@settings(deadline=None)
+@given(shape=seeds, seed=seeds)
+def test_a_frame_takes_no_less_than_its_slowest_part(shape, seed):
+    _, overlay = folded(shape, seed)
+    assert overlay.latency_cycles >= max(s.cycles for s in overlay.stages)
+    assert overlay.latency_cycles >= overlay.input.beats - 1 + overlay.output.beats
+
+
+@settings(deadline=None)
+@given(shape=seeds, seed=seeds)
+def test_lanes_fit_together(shape, seed):
+    _, overlay = folded(shape, seed)
+    lanes = overlay.input.lanes
+    for stage, link in zip(overlay.stages, overlay.links):
+        if link:
+            assert link.lanes_in == lanes and link.lanes_out == stage.lanes_in
+            assert link.wide % link.lanes_in == link.padded % link.lanes_out == 0
+            assert link.depth * link.kept > link.elements, "no room for a frame and a beat"
+        else:
+            assert stage.lanes_in == lanes
+        lanes = stage.lanes_out
+    assert (overlay.links[-1].lanes_in, overlay.links[-1].lanes_out) == (
+        lanes,
+        overlay.output.lanes,
+    )
+
+
+def test_each_layer_is_a_stage_and_thresholds_are_wired_to_their_matrix():
+    network = random_network(replace(SHAPE, input_threshold="UINT2", argmax=True), 1)
+    overlay = plan(network, {"quantize": Fold(3), **FOLDING})
+    kinds = [type(stage) for stage in overlay.stages]
+    assert kinds == [ThresholdStage, MatrixStage, ThresholdStage, MatrixStage, ArgMaxStage]
+    assert [link is None for link in overlay.links] == [False, False, True, False, True, False]
+    assert overlay.layers == ("quantize", "fc0", "fc1")
+    assert overlay.folding == {"quantize": Fold(3), **FOLDING}
+
+
+@settings(deadline=None)
+@given(shape=seeds, seed=seeds)
+def test_the_estimate_grows_with_weights(shape, seed):
+    network, overlay = folded(shape, seed)
+    assert estimate_luts(overlay) > network.weight_bits / 64
+
+
+# What no overlay can hold.
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"fc1": None}, "fc1: no PE and SIMD given; give one for every layer"),
+        ({"fc7": Fold(1, 1)}, "fc7: not a layer that can be folded; these can: fc0, fc1"),
+        ({"act0": Fold(1)}, "act0: not a layer that can be folded; these can: fc0, fc1"),
+        ({"fc0": Fold(3, 3)}, "fc0: PE=3 does not divide 4 rows; try 1, 2 or 4"),
+        ({"fc0": Fold(2, 5)}, "fc0: SIMD=5 does not divide 6 columns; try 2, 3 or 6"),
+        ({"fc0": Fold(-2, 3)}, "fc0: PE=-2 does not divide 4 rows"),
+    ],
+)
+def test_a_folding_that_does_not_fit_names_the_layer(change, message):
+    wrong = {name: fold for name, fold in {**FOLDING, **change}.items() if fold}
+    with pytest.raises(FoldingError, match=f"^{message}"):
+        plan(SMALL, wrong)
+
+
+def one_layer(weight: str, thresholds: int | None = None) -> Network:
+    values = np.full((2, 3), Encoding.of(weight).maximum, np.int32)
+    tensors = {"x": Tensor(3, Encoding.of("UINT2")), "y": Tensor(2, Encoding.of("INT16"))}
+    parameters = {"w": Parameter(values, Encoding.of(weight))}
+    nodes: list = [Dense("fc", "x", "y", "w")]
+    if thresholds:
+        steps = np.arange(thresholds, dtype=np.int32)[None]
+        parameters["t"] = Parameter(steps, Encoding.of("INT16"))
+        tensors["z"] = Tensor(2, Encoding.of("UINT16"))
+        nodes.append(Threshold("act", "y", "z", "t", 0))
+    return Network(
+        name="one",
+        sample_shape=(3,),
+        quantizer=(),
+        input="x",
+        output=nodes[-1].output,
+        tensors=tensors,
+        parameters=parameters,
+        nodes=tuple(nodes),
+        head=(),
+    )
+
+
+def test_weights_of_more_than_eight_bits_are_refused():
+    plan(one_layer("INT8"), {"fc": Fold(1, 1)})
+    with pytest.raises(OverlayError, match=r"^fc: weights of 9 bits; the overlay takes at most 8"):
+        plan(one_layer("INT9"), {"fc": Fold(1, 1)})
+
+
+def test_activations_of_more_than_eight_bits_are_refused():
+    plan(one_layer("INT8", thresholds=255), {"fc": Fold(1, 1)})
+    with pytest.raises(OverlayError, match=r"^act: 256 thresholds a channel; .* at most 255: quan"):
+        plan(one_layer("INT8", thresholds=256), {"fc": Fold(1, 1)})
+
+
+@pytest.mark.parametrize("clock", [0, -100, float("nan"), float("inf")])
+def test_a_clock_that_is_no_number_above_zero_is_refused(clock, tmp_path):
+    with pytest.raises(OverlayError, match="MHz can't be; give a number above zero"):
+        compile_dataflow(SMALL, FOLDING, tmp_path / "bundle", clock)
+    assert not list(tmp_path.iterdir())
+
+
+# Memory images, read back as the RTL's comments say they are laid out.
+
+
+def words_of(image: str) -> list[int]:
+    return [int(line, 16) for line in image.split()]
+
+
+def field(word: int, index: int, encoding: Encoding) -> int:
+    stored = word >> index * encoding.bits & (1 << encoding.bits) - 1
+    return int(encoding.from_bits(np.array(stored, np.uint64)))
+
+
+@settings(deadline=None, max_examples=40)
+@given(shape=seeds, seed=seeds)
+def test_weight_images_hold_the_weights_where_mvau_reads_them(shape, seed):
+    network, overlay = folded(shape, seed)
+    images = dataflow_images(network, overlay)
+    for stage in overlay.stages:
+        if not isinstance(stage, MatrixStage):
+            continue
+        words = words_of(images[f"{stage.name}.weights.hex"])
+        pe, simd, folds = stage.fold.pe, stage.fold.simd, stage.columns // stage.fold.simd
+        assert len(words) == stage.rows // pe * folds
+        read = [
+            [
+                field(words[r // pe * folds + c // simd], r % pe * simd + c % simd, stage.weight)
+                for c in range(stage.columns)
+            ]
+            for r in range(stage.rows)
+        ]
+        assert read == network.parameters[stage.parameter].values.tolist()
+
+
+@settings(deadline=None, max_examples=50)
+@given(shape=seeds, seed=seeds)
+def test_threshold_images_lead_to_the_level_of_every_accumulator(shape, seed):
+    network, overlay = folded(shape, seed)
+    images = dataflow_images(network, overlay)
+    random = np.random.default_rng(seed)
+    for stage in overlay.stages:
+        if not isinstance(stage, ThresholdStage):
+            continue
+        lowest, highest = stage.input.minimum, stage.input.maximum
+        never = Encoding.for_range(min(lowest, -1), highest + 1)
+        words = [field(w, 0, never) for w in words_of(images[f"{stage.name}.thresholds.hex"])]
+        thresholds = network.parameters[stage.parameter].values
+        pe, folds = stage.fold.pe, 1 if stage.shared else stage.channels // stage.fold.pe
+        fold_space = 1 << (folds - 1).bit_length()
+        for channel in random.integers(0, stage.channels, 5):
+            row = thresholds[0 if stage.shared else channel]
+            base = (channel % pe * fold_space + channel // pe % folds) << stage.level_bits
+            for value in np.clip([lowest, highest, 0, *row[:9], *(row[:9] - 1)], lowest, highest):
+                node = 1
+                for _ in range(stage.level_bits):
+                    node = 2 * node + (value >= words[base + node])
+                assert node - (1 << stage.level_bits) == (row <= value).sum()
+
+
+def test_a_shared_parameter_has_equal_images_in_both_places():
+    twice = Network(
+        name="twice",
+        sample_shape=(3,),
+        quantizer=(),
+        input="x",
+        output="z",
+        tensors={
+            "x": Tensor(3, Encoding.of("UINT2")),
+            "y": Tensor(3, Encoding.of("UINT4")),
+            "z": Tensor(3, Encoding.of("UINT6")),
+        },
+        parameters={"w": Parameter(np.eye(3, dtype=np.int32), Encoding.of("INT2"))},
+        nodes=(Dense("first", "x", "y", "w"), Dense("second", "y", "z", "w")),
+        head=(),
+    )
+    same = {"first": Fold(1, 3), "second": Fold(1, 3)}
+    images = dataflow_images(twice, plan(twice, same))
+    assert images["first.weights.hex"] == images["second.weights.hex"]
+
+
+def test_only_images_depend_on_weights_so_that_one_build_serves_a_retrained_network():
+    networks = [random_network(SHAPE, seed) for seed in (1, 2)]
+    overlays = [plan(network, FOLDING) for network in networks]
+    assert dataflow_rtl(overlays[0]) == dataflow_rtl(overlays[1])
+    assert dataflow_images(networks[0], overlays[0]) != dataflow_images(networks[1], overlays[1])
+
+
+# The class on chip.
+
+
+def with_head(*head: HostOp) -> Network:
+    return replace(SMALL, head=head)
+
+
+SCALE, HALF = np.float32(0.25), np.float32(0.5)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        (),
+        (HostOp("Mul", (SCALE,)),),
+        (HostOp("Div", (np.float32([0.25, 0.25, 0.25]),)), HostOp("Add", (HALF,))),
+        (HostOp("Sub", (np.float32([1, 1, 1]),)), HostOp("Softmax")),
+    ],
+    ids=str,
+)
+def test_the_class_is_chosen_on_chip_where_the_head_keeps_the_order(head):
+    network = with_head(*head)
+    chosen = choose_class_on_chip(network)
+    assert isinstance(chosen.nodes[-1], ArgMax) and not chosen.head
+    x = np.random.default_rng(0).integers(0, 16, (200, 6))
+    np.testing.assert_array_equal(chosen.classes(chosen(x)), network.classes(network(x)))
+    assert choose_class_on_chip(chosen) == chosen
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        (HostOp("Mul", (-SCALE,)),),
+        (HostOp("Mul", (np.float32(0),)),),
+        (HostOp("Mul", (np.float32([0.25, 0.5, 0.25]),)),),
+        (HostOp("Mul", (SCALE,)), HostOp("Add", (np.float32([0, 0, 1]),))),
+        (HostOp("BipolarQuant"),),
+        (HostOp("Quant", tuple(np.float32([1, 0, -8, 7]))),),
+    ],
+    ids=str,
+)
+def test_the_class_is_left_to_the_host_where_the_head_may_change_the_order(head):
+    with pytest.raises(
+        OverlayError, match=f"random: the class can't be chosen on chip.*{head[-1].kind}"
+    ):
+        choose_class_on_chip(with_head(*head))
+
+
+def test_one_output_has_no_class():
+    with pytest.raises(
+        OverlayError, match="one output has no largest; leave the class to the host"
+    ):
+        choose_class_on_chip(
+            random_network(Shape((6, 1), ("UINT4",), ("INT3",), None, False, False), 1)
+        )

@@ -1,0 +1,85 @@
+"""Builds of the RTL: once for each content, with what the tools say where they fail."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+
+from bitfold.models.errors import ToolError
+from bitfold.runtime.verilator import build_library
+
+
+@pytest.fixture
+def compilations(tmp_path, monkeypatch):
+    """How often g++ compiled something, seen by a g++ that writes it down and does it."""
+    log, real = tmp_path / "compilations", shutil.which("g++")
+    log.write_text("")
+    logging = tmp_path / "bin" / "g++"
+    logging.parent.mkdir()
+    logging.write_text(f'#!/bin/sh\n[ "$1" = --version ] || echo >> "{log}"\nexec "{real}" "$@"\n')
+    logging.chmod(logging.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(logging.parent), prepend=":")
+    return lambda: len(log.read_text().splitlines())
+
+
+def test_a_library_is_built_once(bundle, cache, tmp_path, compilations):
+    build_library(bundle.rtl, cache)  # Verilator's runtime is there from now on
+    own = tmp_path / "cache" / "verilated"
+    own.mkdir(parents=True)
+    for runtime in (cache / "verilated").glob("runtime-*.o"):
+        shutil.copy(runtime, own)
+    before, steps = compilations(), []
+    first = build_library(bundle.rtl, tmp_path / "cache", steps.append)
+    assert steps == ["translating the RTL", "compiling the model"]
+    assert compilations() == before + 1
+    again = build_library(bundle.rtl, tmp_path / "cache", steps.append)
+    assert again == first
+    assert len(steps) == 2
+    assert compilations() == before + 1
+    assert {file.suffix for file in own.iterdir()} == {".o", ".so"}, "scratch was left behind"
+
+
+def test_other_weights_take_the_same_library(bundle, retrained, cache):
+    assert build_library(bundle.rtl, cache) == build_library(retrained.rtl, cache)
+
+
+def test_other_rtl_takes_another_library(bundle, refolded, cache):
+    assert build_library(bundle.rtl, cache) != build_library(refolded.rtl, cache)
+
+
+def test_any_change_of_the_rtl_takes_another_library(bundle, cache, tmp_path):
+    folder = Path(shutil.copytree(bundle.path / "rtl", tmp_path / "rtl"))
+    changed = [folder / file.name for file in bundle.rtl]
+    assert build_library(changed, cache) == build_library(bundle.rtl, cache)
+    with (folder / "mvau.sv").open("a") as file:
+        file.write("// a comment\n")
+    assert build_library(changed, cache) != build_library(bundle.rtl, cache)
+
+
+def test_rtl_that_is_wrong_is_told_in_verilators_words(bundle, cache, tmp_path):
+    build_library(bundle.rtl, cache)
+    folder = Path(shutil.copytree(bundle.path / "rtl", tmp_path / "rtl"))
+    broken = folder / "mvau.sv"
+    broken.write_text(broken.read_text().replace("endmodule", "endmodul"))
+    before = sorted((cache / "verilated").iterdir())
+    with pytest.raises(ToolError, match=r"(?s)verilator_bin failed .*mvau\.sv:\d+.*syntax error"):
+        build_library([folder / file.name for file in bundle.rtl], cache)
+    assert sorted((cache / "verilated").iterdir()) == before
+
+
+def test_a_parameter_that_a_module_refuses_is_told(bundle, cache, tmp_path):
+    folder = Path(shutil.copytree(bundle.path / "rtl", tmp_path / "rtl"))
+    core = folder / "dataflow_core.sv"
+    assert core.read_text().count(".PE(2)") == 2
+    core.write_text(core.read_text().replace(".PE(2)", ".PE(5)"))
+    with pytest.raises(ToolError, match="PE must divide ROWS and SIMD must divide COLUMNS"):
+        build_library([folder / file.name for file in bundle.rtl], cache)
+
+
+def test_a_missing_compiler_is_named_with_how_to_get_it(bundle, cache, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolError, match=r"g\+\+ is not installed; install it .*apt install g\+\+"):
+        build_library(bundle.rtl, cache)
