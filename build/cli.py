@@ -6,11 +6,13 @@ from importlib.metadata import version
 
 import click
 
+from bitfold.build.commands.compare import compare_command
 from bitfold.build.commands.compile import compile_command
 from bitfold.build.commands.demo import demo_command
 from bitfold.build.commands.doctor import doctor_command
 from bitfold.build.commands.export import export_command
 from bitfold.build.commands.inspect import inspect_command
+from bitfold.build.commands.overlay import overlay_command
 from bitfold.build.commands.run import run_command
 from bitfold.build.commands.train import train_command
 
@@ -34,7 +36,9 @@ for _command in (
     train_command,
     export_command,
     compile_command,
+    overlay_command,
     run_command,
+    compare_command,
     inspect_command,
     doctor_command,
 ):

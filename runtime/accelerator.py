@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,26 @@ from bitfold.runtime.library import Library
 from bitfold.runtime.verilated import VerilatedDevice
 
 DEVICES = ("auto", "functional", "verilated")
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a batch of `frames` samples took, in cycles; measured ones are None without counters.
+
+    Latency and initiation interval are the core's on a dataflow overlay. On an offload overlay,
+    whose samples are not pipelined through layers, they are the cycles of a call with one sample,
+    and those of the batch by its size.
+    """
+
+    frames: int
+    one_cycles: int | None
+    """Of a call with one sample, through shell and memory; `cycles` with all."""
+    cycles: int | None
+    cycles_predicted: int
+    latency_cycles: int | None
+    latency_cycles_predicted: int
+    initiation_interval: float | None
+    initiation_interval_predicted: float
 
 
 class Accelerator:
@@ -94,21 +115,14 @@ class Accelerator:
         """The class names, empty where the model has none."""
         return self.network.labels
 
-    def throughput_test(self, frames: int = 1000) -> dict[str, float | int | str | None]:
-        """Runs one random sample, then `frames` in one batch, and says what the hardware takes.
+    def figures(self, x: np.ndarray) -> Figures:
+        """Runs the first of the samples `x`, then all in one batch, and says what that took.
 
-        Latency and initiation interval are the core's on a dataflow overlay; on an offload overlay,
-        whose calls are not pipelined, the cycles of the one-sample call and of the batch by its
-        size. Times come from cycles and the clock, never from how long a simulation took. Measured
-        figures are None on a device without counters. Raises InputError for less than one frame.
+        Raises InputError for no samples, and what `run` raises.
         """
-        if frames < 1:
-            raise InputError(f"throughput of {frames} frames can't be measured; give 1 or more")
-        tensor = self.network.tensors[self.network.input]
-        encoding = tensor.encoding
-        levels = (encoding.maximum - encoding.minimum) // encoding.step + 1
-        random = np.random.default_rng(0).integers(0, levels, (frames, tensor.size))
-        x = encoding.minimum + encoding.step * random
+        x = self.network.quantize(x)
+        if not len(x):
+            raise InputError("0 samples have no figures; give 1 or more")
         _, one = self.device.run(x[:1])
         _, batch = self.device.run(x)
         if isinstance(self.bundle, DataflowBundle):
@@ -116,23 +130,30 @@ class Accelerator:
             interval = batch.initiation_interval, self.bundle.initiation_interval
         else:
             latency = one.cycles, one.predicted_cycles
-            measured = None if batch.cycles is None else batch.cycles / frames
-            interval = measured, batch.predicted_cycles / frames
-        cycles = batch.predicted_cycles if batch.cycles is None else batch.cycles
-        best_latency = latency[1] if latency[0] is None else latency[0]
+            measured = None if batch.cycles is None else batch.cycles / len(x)
+            interval = measured, batch.predicted_cycles / len(x)
+        cycles = one.cycles, batch.cycles, batch.predicted_cycles
+        return Figures(len(x), *cycles, *latency, *interval)
+
+    def throughput_test(self, frames: int = 1000) -> dict[str, float | int | str | None]:
+        """The figures of `frames` random samples, and what follows from them and the clock.
+
+        Times come from cycles and the clock, never from how long a simulation took.
+        """
+        tensor = self.network.tensors[self.network.input]
+        levels = (tensor.encoding.maximum - tensor.encoding.minimum) // tensor.encoding.step + 1
+        random = np.random.default_rng(0).integers(0, levels, (max(frames, 0), tensor.size))
+        figures = self.figures(tensor.encoding.minimum + tensor.encoding.step * random)
+        cycles, latency = figures.cycles, figures.latency_cycles
+        cycles = figures.cycles_predicted if cycles is None else cycles
+        latency = figures.latency_cycles_predicted if latency is None else latency
         return {
             "overlay": self.bundle.kind,
             "device": self.device.name,
-            "frames": frames,
             "clock_mhz": self.bundle.clock_mhz,
-            "cycles": batch.cycles,
-            "cycles_predicted": batch.predicted_cycles,
-            "latency_cycles": latency[0],
-            "latency_cycles_predicted": latency[1],
-            "initiation_interval": interval[0],
-            "initiation_interval_predicted": interval[1],
+            **asdict(figures),
             "frames_per_second": frames * self.bundle.clock_mhz * 1e6 / cycles,
-            "latency_us": best_latency / self.bundle.clock_mhz,
+            "latency_us": latency / self.bundle.clock_mhz,
         }
 
     def close(self) -> None:

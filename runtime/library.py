@@ -50,11 +50,12 @@ class Library:
         )
 
     def only_network(self) -> Network:
-        """The network that the dataflow bundles are made for. Raises OverlayError unless it is one."""
+        """The network of the dataflow bundles. Raises OverlayError unless it is the only one."""
         networks = {b.network.id: b.network for b in self.bundles if isinstance(b, DataflowBundle)}
         if len(networks) != 1:
             raise OverlayError(
-                f"the bundles are made for {len(networks)} networks: say which one is to run"
+                f"the bundles are made for {len(networks)} networks, so say which is to run: pass "
+                "`network` (on the command line --network FILE)"
             )
         return next(iter(networks.values()))
 

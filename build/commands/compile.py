@@ -121,9 +121,10 @@ def compile_qonnx(
         chosen = folding.override(network, chosen, folds)
         say("writing the overlay")
         bundle = compile_dataflow(network, chosen, output, clock_mhz)
-    from bitfold.build.commands.inspect import describe, show
+    from bitfold.build.commands.inspect import show
+    from bitfold.build.describe import describe_dataflow
 
-    description = describe(bundle)
+    description = describe_dataflow(bundle)
     show(description)
     if checked:
         console.out.print(f"equal to {qonnx.name} on {checked} random samples, every layer")

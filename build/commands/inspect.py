@@ -1,4 +1,4 @@
-"""`bitfold inspect`: shows what a bundle holds."""
+"""`bitfold inspect`: shows what a bundle holds, and how a network runs on an engine."""
 
 from __future__ import annotations
 
@@ -11,56 +11,43 @@ from bitfold.build import console
 
 
 @click.argument("bundle", type=click.Path(path_type=Path))
-def inspect(bundle) -> dict:
-    """Show the layers, folding and figures of BUNDLE, a folder or zip from `bitfold compile`."""
-    from bitfold.overlays.bundle import Bundle
+@click.option(
+    "--network",
+    type=click.Path(path_type=Path),
+    help="On an offload overlay: the program of this network (a QONNX file or a dataflow bundle).",
+)
+@click.option(
+    "--frames",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Frames of the call that the program's schedule is shown for.",
+)
+def inspect(bundle, network, frames) -> dict:
+    """Show the layers, folding and figures of BUNDLE, a folder or zip from `bitfold compile`.
 
-    description = describe(Bundle.load(bundle))
-    show(description)
+    \b
+    bitfold inspect iris.bundle
+    bitfold inspect offload-16x64.bundle --network iris.onnx --frames 64
+    """
+    from bitfold.build.describe import describe_dataflow, describe_engine, describe_steps
+    from bitfold.build.networks import find_network
+    from bitfold.overlays.bundle import Bundle, DataflowBundle
+
+    loaded = Bundle.load(bundle)
+    if isinstance(loaded, DataflowBundle):
+        if network:
+            raise click.UsageError("--network goes with an offload overlay; this one has its own")
+        description = describe_dataflow(loaded)
+        show(description)
+        return description
+    description = describe_engine(loaded)
+    show_engine(description)
+    if network:
+        description["steps"] = describe_steps(loaded, find_network(network), frames)
+        for step in description["steps"]:
+            _show_step(step)
     return description
-
-
-def describe(bundle) -> dict:
-    """All that can be said of a bundle without running it."""
-    from bitfold.build.dataflow import plan
-    from bitfold.build.resources import estimate_luts
-    from bitfold.models.network import Dense
-
-    overlay = plan(bundle.network, bundle.folding)
-    weights = {n.name: n.weight for n in bundle.network.nodes if isinstance(n, Dense)}
-    stages = [
-        {
-            "name": stage.name,
-            "kind": type(stage).__name__.removesuffix("Stage").lower(),
-            "in": stage.elements_in,
-            "out": stage.elements_out,
-            "input_encoding": stage.input.name,
-            "output_encoding": stage.output.name,
-            "weight_encoding": stage.weight.name if stage.name in weights else None,
-            "weights": weights.get(stage.name),
-            "pe": stage.fold.pe if link else None,
-            "simd": stage.fold.simd if stage.name in weights else None,
-            "cycles": stage.cycles,
-        }
-        for stage, link in zip(overlay.stages, overlay.links)
-    ]
-    return {
-        "name": bundle.name,
-        "overlay": bundle.kind,
-        "network_id": bundle.network.id,
-        "build_id": bundle.build_id,
-        "input": {"elements": bundle.input.elements, "encoding": bundle.input.encoding.name},
-        "output": {"elements": bundle.output.elements, "encoding": bundle.output.encoding.name},
-        "labels": list(bundle.network.labels),
-        "weight_bits": bundle.network.weight_bits,
-        "stages": stages,
-        "bottleneck": overlay.bottleneck,
-        "latency_cycles_predicted": bundle.latency_cycles,
-        "initiation_interval_predicted": bundle.initiation_interval,
-        "clock_mhz": bundle.clock_mhz,
-        "frames_per_second_predicted": bundle.clock_mhz * 1e6 / bundle.initiation_interval,
-        "luts_estimated": estimate_luts(overlay),
-    }
 
 
 def show(description: dict) -> None:
@@ -104,6 +91,64 @@ def show(description: dict) -> None:
         "LUTs (estimated, not synthesised)"
     )
     console.out.print(f"build {description['build_id']}, network {description['network_id']}")
+
+
+def show_engine(description: dict) -> None:
+    """Prints what `describe_engine` gave."""
+    engine = description["engine"]
+    console.out.print(
+        f"[bold]{escape(description['name'])}[/] · {engine['rows'] * engine['lanes']:,} one-bit "
+        f"products a cycle at {description['clock_mhz']:g} MHz"
+    )
+    console.out.print(
+        f"{engine['input_words']:,} words of {engine['lanes']} bits for inputs and outputs, "
+        f"2 x {engine['weight_words']} words a row for weights, programs of up to "
+        f"{engine['layers']} layers"
+    )
+    console.out.print(f"build {description['build_id']}")
+
+
+def _show_step(step: dict) -> None:
+    if "host" in step:
+        console.out.print(f"\non the host: {step['host']} ({step['kind']})", markup=False)
+        return
+    console.out.print(
+        f"\nprogram of {step['program_bytes']:,} bytes, up to {step['frames_a_call']} frames a call"
+    )
+    table = console.table(
+        "layer",
+        console.numbers("rows x\ncolumns"),
+        "weights x\ninput, bits",
+        "head",
+        "input",
+        "output",
+        *(console.numbers(heading) for heading in ("load", "compute", "drain", "from", "to")),
+        "slowest",
+    )
+    for layer in step["layers"]:
+        fields, when = layer["descriptor"], layer["schedule"]
+        place = fields["origin"] if fields["origin"] != "chip" else f"chip {fields['input_base']}"
+        table.add_row(
+            layer["name"],
+            f"{fields['rows']}x{fields['columns']}",
+            f"{_factor(fields, 'weight')} x {_factor(fields, 'input')}",
+            f"{fields['head']} {fields['output_planes']}",
+            place,
+            "memory" if fields["to_memory"] else f"chip {fields['output_base']}",
+            *(f"{when[key]:,}" for key in ("load_cycles", "compute_cycles", "drain_cycles")),
+            *(f"{when[key]:,}" for key in ("begins", "ends")),
+            when["slowest"],
+        )
+    console.out.print(table)
+    console.out.print(
+        f"a call of {step['frames']}: {step['cycles_predicted']:,} cycles, "
+        f"{step['utilization_predicted']:.1%} of the array's products of use"
+    )
+
+
+def _factor(fields: dict, which: str) -> str:
+    sign = "±" if fields[f"{which}_bipolar"] else "s" if fields[f"{which}_signed"] else "u"
+    return f"{sign}{fields[f'{which}_planes']}"
 
 
 inspect_command = console.command(inspect)

@@ -11,9 +11,11 @@ from rich.markup import escape
 
 from bitfold.build import console
 from bitfold.build.commands.train import confusion_table
+from bitfold.build.networks import find_network, library_for
 from bitfold.models.errors import InputError
 from bitfold.models.files import whole_file
 from bitfold.runtime.accelerator import DEVICES, Accelerator
+from bitfold.runtime.library import OVERLAYS
 
 SHOWN = 10
 
@@ -23,6 +25,18 @@ SHOWN = 10
 @click.option(
     "--dataset", type=click.Choice(["iris", "mnist"]), help="Run this data, and score it."
 )
+@click.option(
+    "--overlay",
+    type=click.Choice(OVERLAYS),
+    default="auto",
+    show_default=True,
+    help="Which kind of overlay; offload takes the default engine where BUNDLE holds none.",
+)
+@click.option(
+    "--network",
+    type=click.Path(path_type=Path),
+    help="A QONNX file or dataflow bundle, where BUNDLE does not say which network.",
+)
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), help="Run only the first so many samples.")
 @click.option(
@@ -31,8 +45,8 @@ SHOWN = 10
     type=click.Path(dir_okay=False, path_type=Path),
     help="Keep the output integers: .npy or .csv.",
 )
-def run(bundle, samples, dataset, device, limit, output) -> dict:
-    """Run SAMPLES (.npy or .csv, a row a sample) or a dataset through BUNDLE.
+def run(bundle, samples, dataset, overlay, network, device, limit, output) -> dict:
+    """Run SAMPLES (.npy or .csv, a row a sample) or a dataset through BUNDLE, or a folder of them.
 
     Numbers in a .csv file, and floats in an .npy file, are measurements; integers in an .npy file
     are the network's input integers. Every output is compared with the integer network.
@@ -40,16 +54,23 @@ def run(bundle, samples, dataset, device, limit, output) -> dict:
     \b
     bitfold run iris.bundle --dataset iris
     bitfold run iris.bundle flowers.csv --output scores.csv
+    bitfold run iris.bundle --dataset iris --overlay offload
+    bitfold run offload-16x64.bundle --network iris.onnx --dataset iris
     """
     if output and output.suffix not in (".npy", ".csv"):
         raise click.UsageError(f"--output {output}: name a .npy or a .csv file")
     x, labels = _samples(samples, dataset)
     x, labels = x[:limit], None if labels is None else labels[:limit]
     with console.steps(f"running {bundle.name}") as say:
-        with Accelerator(bundle, device, progress=say) as accelerator:
+        library = library_for(bundle, overlay)
+        network = find_network(network, say) if network else library.only_network()
+        with Accelerator(
+            library, device, progress=say, network=network, overlay=overlay
+        ) as accelerator:
             say(f"{len(x)} samples")
             outputs = accelerator.run(x)
-        network, call = accelerator.network, accelerator.last_call
+            call = accelerator.last_call
+            figures = accelerator.figures(x)
         expected = network(network.quantize(x))
     classes = network.classes(outputs)
     mismatches = int((outputs != expected).any(axis=1).sum())
@@ -66,10 +87,10 @@ def run(bundle, samples, dataset, device, limit, output) -> dict:
         "classes": classes.tolist(),
         "cycles": call.cycles,
         "cycles_predicted": call.predicted_cycles,
-        "latency_cycles": call.latency_cycles,
-        "latency_cycles_predicted": accelerator.bundle.latency_cycles,
-        "initiation_interval": call.initiation_interval,
-        "initiation_interval_predicted": accelerator.bundle.initiation_interval,
+        "latency_cycles": figures.latency_cycles,
+        "latency_cycles_predicted": figures.latency_cycles_predicted,
+        "initiation_interval": figures.initiation_interval,
+        "initiation_interval_predicted": figures.initiation_interval_predicted,
         "busy_cycles": dict(call.busy_cycles),
         "stalled_cycles": dict(call.stalled_cycles),
         "failed": mismatches > 0,

@@ -27,8 +27,8 @@ class LayerSchedule:
     """When a layer runs, in cycles of its call, and what of it takes how long.
 
     `compute_cycles` are steps of the array, `load_cycles` beats of weights and constants,
-    `drain_cycles` what the results keep the drain busy. They overlap; `waits_for` names what the
-    layer is slowest in.
+    `drain_cycles` what the results keep the drain busy. They overlap; `slowest` names what takes
+    longest.
     """
 
     name: str
@@ -44,7 +44,7 @@ class LayerSchedule:
         return self.ends - self.begins
 
     @property
-    def waits_for(self) -> str:
+    def slowest(self) -> str:
         costs = {
             "compute": self.compute_cycles,
             "load": self.load_cycles,

@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import cocotb
 from cocotb.clock import Clock
@@ -13,6 +13,7 @@ from stream_case import StreamCase
 CASE = StreamCase.load(cocotb.plusargs["case"])
 # How often the source idles and the sink is not ready.
 HESITATIONS = ((0.0, 0.0), (0.6, 0.0), (0.0, 0.6), (0.4, 0.4), (0.9, 0.2), (0.2, 0.9))
+SAMPLE = 50  # frames
 LONGER_THAN_ANY_PIPELINE = 40  # cycles
 
 
@@ -102,7 +103,7 @@ class Bench:
         await ClockCycles(self.dut.aclk, 1)
         self.sink.read_nowait()
 
-    async def check(self, frames: list[int]) -> None:
+    async def check(self, frames: Sequence[int]) -> None:
         """Sends those frames back to back: their answers come out, and nothing else."""
         self.monitor.clear()
         expected = [beat for frame in frames for beat in CASE.outputs[frame]]
@@ -121,28 +122,26 @@ class Bench:
 @test()
 async def frames_are_exact_however_source_and_sink_hesitate(dut):
     bench = await Bench.start(dut)
-    frames = list(range(len(CASE.inputs)))
+    frames = range(len(CASE.inputs))
     for shares in HESITATIONS:
         bench.hesitate(*shares)
-        await bench.check(frames)
-        bench.rng.shuffle(frames)
+        await bench.check(bench.rng.sample(frames, min(len(frames), SAMPLE)))
 
 
 @test()
 async def each_beat_moves_in_its_stated_cycle_when_nobody_hesitates(dut):
     bench = await Bench.start(dut)
-    for _ in range(2):
-        await bench.check(list(range(len(CASE.inputs))))
-        first = bench.monitor.taken[0]
-        assert [cycle - first for cycle in bench.monitor.taken] == CASE.taken
-        assert [cycle - first for cycle in bench.monitor.given] == CASE.given
+    await bench.check(range(len(CASE.inputs)))
+    first = bench.monitor.taken[0]
+    assert [cycle - first for cycle in bench.monitor.taken] == CASE.taken
+    assert [cycle - first for cycle in bench.monitor.given] == CASE.given
 
 
 @test()
 async def one_cycle_of_reset_in_mid_frame_leaves_nothing_behind(dut):
     bench = await Bench.start(dut)
     frames = range(len(CASE.inputs))
-    for trial in range(25):
+    for trial in range(16):
         bench.hesitate(*bench.rng.choice(HESITATIONS))
         for frame in bench.rng.choices(frames, k=3):
             bench.source.send_nowait(CASE.inputs[frame])
@@ -158,7 +157,7 @@ async def beats_are_taken_until_the_module_is_full_and_none_is_lost(dut):
         bench.monitor.clear()
         bench.sink.pause = True
         await ClockCycles(dut.aclk, 2)
-        checking = cocotb.start_soon(bench.check(list(range(len(CASE.inputs)))))
+        checking = cocotb.start_soon(bench.check(range(len(CASE.inputs))))
         await ClockCycles(dut.aclk, CASE.capacity + LONGER_THAN_ANY_PIPELINE)
         assert len(bench.monitor.taken) == CASE.capacity
         bench.sink.pause = False

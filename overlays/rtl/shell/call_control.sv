@@ -108,6 +108,8 @@ module call_control #(
     if (!aresetn) begin
       state <= IDLE;
       core_aresetn <= 1'b0;
+      cycles <= '0;
+      stalled_ports <= '0;
       done <= 1'b0;
       error <= bitfold_registers_pkg::ERROR_NONE;
     end

@@ -158,6 +158,7 @@ module dataflow_shell #(
 
   // The call.
 
+  wire clear = begins || !aresetn;
   wire beat_in = m_axis_core_tvalid && m_axis_core_tready;
   wire beat_out = s_axis_core_tvalid && s_axis_core_tready;
   logic last_in, last_out_beat;
@@ -169,7 +170,7 @@ module dataflow_shell #(
       .BEATS(INPUT_BEATS)
   ) counter_in (
       .aclk,
-      .clear(begins),
+      .clear(clear),
       .beat(beat_in),
       .last(last_in),
       .frames(frames_in)
@@ -179,14 +180,14 @@ module dataflow_shell #(
       .BEATS(OUTPUT_BEATS)
   ) counter_out (
       .aclk,
-      .clear(begins),
+      .clear(clear),
       .beat(beat_out),
       .last(last_out_beat),
       .frames(frames_out)
   );
 
   call_stamps stamps (
-      .clear(begins),
+      .clear(clear),
       .cycle(cycles[31:0]),
       .frame_out(beat_out && last_out_beat),
       .*
@@ -257,7 +258,7 @@ module dataflow_shell #(
       layer_counters #(
           .LAYERS(LAYERS)
       ) layers (
-          .clear(begins),
+          .clear(clear),
           .index(layer_index),
           .count(layer_count),
           .*

@@ -1,0 +1,134 @@
+"""`bitfold compare`: the same networks on both overlays, side by side."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import click
+
+from bitfold.build import console
+from bitfold.overlays.bundle import default_cache
+
+
+@click.argument("dataset", type=click.Choice(["iris"]))
+@click.option(
+    "--network",
+    "-n",
+    "only",
+    multiple=True,
+    metavar="NAME",
+    help="Only this network, such as iris_64_32_32-W1A1; may be repeated.",
+)
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the demo keeps its networks; default ~/.cache/bitfold/demo.",
+)
+def compare(dataset, only, folder) -> dict:
+    """Run the demo's networks on both overlays, and compare what they cost.
+
+    Beside cycles a flower it measures what changing the network costs: on a dataflow overlay making
+    the hardware again (here its RTL and simulation; for a board, hours of Vivado), on an offload
+    overlay writing a program to memory and loading its weights.
+    """
+    from bitfold.build.commands.demo import run_networks
+
+    folder = folder or default_cache() / "demo"
+    rows = run_networks(only, None, folder)
+    result = []
+    with console.progress() as bars:
+        task = bars.add_task("changing networks", total=len(rows) // 2)
+        for dataflow, offload in zip(rows[::2], rows[1::2]):
+            name = f"{dataflow.network}-{dataflow.quantization}"
+            bars.update(task, description=f"{name}: changing the network")
+            result.append(_compare(name, dataflow, offload))
+            bars.advance(task)
+    _show(result)
+    return {"rows": result, "failed": not all(row.exact for row in rows)}
+
+
+def _compare(name: str, dataflow, offload) -> dict:
+    from bitfold.overlays.bundle import Bundle
+
+    network = Bundle.load(dataflow.bundle).network
+    image_bytes, load_cycles, write_seconds = _reload(network, Bundle.load(offload.bundle))
+    clock_mhz = Bundle.load(offload.bundle).clock_mhz
+    return {
+        "network": name,
+        "accuracy": dataflow.accuracy,
+        "exact": dataflow.exact and offload.exact,
+        "dataflow_cycles_batch_1": dataflow.one_cycles,
+        "offload_cycles_batch_1": offload.one_cycles,
+        "dataflow_cycles_a_flower_batch_150": dataflow.call_cycles / dataflow.samples,
+        "offload_cycles_a_flower_batch_150": offload.call_cycles / offload.samples,
+        "dataflow_rebuild_seconds": _rebuild(network, dataflow.folding),
+        "offload_program_bytes": image_bytes,
+        "offload_program_load_us": load_cycles / clock_mhz,
+        "offload_assemble_seconds": write_seconds,
+    }
+
+
+def _rebuild(network, folding) -> float:
+    """Seconds from a network to its simulated dataflow overlay, with nothing cached but tools."""
+    from bitfold.build.compiler import compile_dataflow
+    from bitfold.overlays.dataflow import Fold
+    from bitfold.runtime.verilator import build_library
+
+    with tempfile.TemporaryDirectory() as scratch:
+        cache = Path(scratch) / "cache"
+        (cache / "verilated").mkdir(parents=True)
+        for runtime in (default_cache() / "verilated").glob("runtime-*.o"):
+            (cache / "verilated" / runtime.name).symlink_to(runtime)
+        begin = time.perf_counter()
+        folds = {layer: Fold(*factors) for layer, factors in folding.items()}
+        bundle = compile_dataflow(network, folds, Path(scratch) / "bundle")
+        build_library(bundle.rtl, cache)
+        return time.perf_counter() - begin
+
+
+def _reload(network, bundle) -> tuple[int, int, float]:
+    """Bytes of the network's programs, the cycles in which the engine loads them (a beat each),
+    and the seconds in which the host assembles them."""
+    from bitfold.runtime.offload.steps import EngineStep, split
+
+    begin = time.perf_counter()
+    steps = split(bundle.engine, network)
+    seconds = time.perf_counter() - begin
+    images = [step.program.image for step in steps if isinstance(step, EngineStep)]
+    return sum(image.nbytes for image in images), sum(len(image) for image in images), seconds
+
+
+def _show(rows: list[dict]) -> None:
+    table = console.table(
+        "network",
+        console.numbers("accuracy"),
+        "exact",
+        console.numbers("cycles, batch 1\ndataflow / offload"),
+        console.numbers("a flower, batch 150\ndataflow / offload"),
+        console.numbers("changing the network\nrebuild / program"),
+        title="the same networks on both overlays",
+    )
+    for row in rows:
+        table.add_row(
+            row["network"],
+            f"{row['accuracy']:.1%}",
+            "[green]yes[/]" if row["exact"] else "[red]no[/]",
+            f"{row['dataflow_cycles_batch_1']:,} / {row['offload_cycles_batch_1']:,}",
+            f"{row['dataflow_cycles_a_flower_batch_150']:.1f} / "
+            f"{row['offload_cycles_a_flower_batch_150']:.1f}",
+            f"{row['dataflow_rebuild_seconds']:.1f} s / {row['offload_program_load_us']:.1f} µs",
+        )
+    console.out.print(table)
+    console.out.print()
+    for note in (
+        "cycles: of the whole call through shell and memory, measured in the RTL",
+        "accuracy: on all 150 flowers, 120 of which the network was trained on",
+        "rebuild: RTL and simulation on this machine; a board needs Vivado as well",
+        "program: its beats at the overlay's clock, one a cycle",
+    ):
+        console.out.print(note, highlight=False)
+
+
+compare_command = console.command(compare)

@@ -1,0 +1,109 @@
+"""All that can be said of a bundle, or of a program, without running it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from bitfold.build.dataflow import plan
+from bitfold.build.resources import estimate_luts
+from bitfold.models.network import Dense, Network
+from bitfold.overlays.bundle import DataflowBundle, OffloadBundle
+from bitfold.overlays.program import DESCRIPTOR_BEATS, Head, Origin, decode
+from bitfold.runtime.offload.assembler import Program
+from bitfold.runtime.offload.schedule import schedule
+from bitfold.runtime.offload.steps import HostStep, split
+
+MEMORY_LATENCY_CYCLES = 20
+"""Of the memory that schedules are shown for."""
+
+
+def describe_dataflow(bundle: DataflowBundle) -> dict:
+    """The stages of a dataflow overlay, their folding and what they take."""
+    overlay = plan(bundle.network, bundle.folding)
+    weights = {n.name: n.weight for n in bundle.network.nodes if isinstance(n, Dense)}
+    stages = [
+        {
+            "name": stage.name,
+            "kind": type(stage).__name__.removesuffix("Stage").lower(),
+            "in": stage.elements_in,
+            "out": stage.elements_out,
+            "input_encoding": stage.input.name,
+            "output_encoding": stage.output.name,
+            "weight_encoding": stage.weight.name if stage.name in weights else None,
+            "weights": weights.get(stage.name),
+            "pe": stage.fold.pe if link else None,
+            "simd": stage.fold.simd if stage.name in weights else None,
+            "cycles": stage.cycles,
+        }
+        for stage, link in zip(overlay.stages, overlay.links)
+    ]
+    return {
+        "name": bundle.name,
+        "overlay": bundle.kind,
+        "network_id": bundle.network.id,
+        "build_id": bundle.build_id,
+        "input": {"elements": bundle.input.elements, "encoding": bundle.input.encoding.name},
+        "output": {"elements": bundle.output.elements, "encoding": bundle.output.encoding.name},
+        "labels": list(bundle.network.labels),
+        "weight_bits": bundle.network.weight_bits,
+        "stages": stages,
+        "bottleneck": overlay.bottleneck,
+        "latency_cycles_predicted": bundle.latency_cycles,
+        "initiation_interval_predicted": bundle.initiation_interval,
+        "clock_mhz": bundle.clock_mhz,
+        "frames_per_second_predicted": bundle.clock_mhz * 1e6 / bundle.initiation_interval,
+        "luts_estimated": estimate_luts(overlay),
+    }
+
+
+def describe_engine(bundle: OffloadBundle) -> dict:
+    """The size of an offload overlay."""
+    return {
+        "name": bundle.name,
+        "overlay": bundle.kind,
+        "build_id": bundle.build_id,
+        "clock_mhz": bundle.clock_mhz,
+        "engine": asdict(bundle.engine),
+    }
+
+
+def describe_steps(bundle: OffloadBundle, network: Network, frames: int) -> list[dict]:
+    """How `network` runs on the engine: host steps, and programs disassembled with their schedule.
+
+    Raises OverlayError where it does not fit.
+    """
+    steps = []
+    for step in split(bundle.engine, network):
+        if isinstance(step, HostStep):
+            steps.append({"host": step.node.name, "kind": type(step.node).__name__})
+        else:
+            steps.append(_describe_program(bundle, step.program, frames))
+    return steps
+
+
+def _describe_program(bundle: OffloadBundle, program: Program, frames: int) -> dict:
+    frames = min(frames, program.frames)
+    made = schedule(bundle.engine, program, frames, MEMORY_LATENCY_CYCLES)
+    descriptors = program.image[: len(program.layers) * DESCRIPTOR_BEATS]
+    layers = []
+    for words, layer, when in zip(
+        descriptors.reshape(-1, DESCRIPTOR_BEATS), program.layers, made.layers
+    ):
+        fields = decode(words)
+        fields["head"] = Head(fields["head"]).name.lower()
+        fields["origin"] = Origin(fields["origin"]).name.lower()
+        layers.append({"name": layer.name, "descriptor": fields, "schedule": asdict(when)})
+        layers[-1]["schedule"]["slowest"] = when.slowest
+    products = sum(
+        layer.rows * layer.columns * layer.weight_encoding.bits * layer.input.bits
+        for layer in program.layers
+    )
+    engine = bundle.engine
+    return {
+        "program_bytes": program.image.nbytes,
+        "frames_a_call": program.frames,
+        "frames": frames,
+        "cycles_predicted": made.cycles,
+        "utilization_predicted": products * frames / (made.cycles * engine.rows * engine.lanes),
+        "layers": layers,
+    }
