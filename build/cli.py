@@ -26,7 +26,7 @@ def main() -> None:
     bitfold demo                             all of it, on the iris data
     bitfold train iris_64_32_32 -q W1A3      train a network
     bitfold export MODEL.safetensors         write it as QONNX
-    bitfold compile MODEL.onnx               make an overlay for it (or for any QONNX file)
+    bitfold compile MODEL.onnx               make an overlay for any QONNX file
     bitfold run MODEL.bundle --dataset iris  run it, on the RTL
     """
 

@@ -20,7 +20,6 @@ VERILATOR_FLAGS = (
     "--cc",
     "--assert",
     "--no-timing",
-    "-Wno-fatal",
     "-Werror-USERERROR",  # a parameter that a module refuses
     "-O3",
     "--x-assign",

@@ -27,7 +27,7 @@ from bitfold.overlays.bundle import default_cache
     help="Where the demo keeps its networks; default ~/.cache/bitfold/demo.",
 )
 def compare(dataset, only, folder) -> dict:
-    """Run the demo's networks on both overlays, and compare what they cost.
+    """Run the demo's networks on both overlays, and compare.
 
     Beside cycles a flower it measures what changing the network costs: on a dataflow overlay making
     the hardware again (here its RTL and simulation; for a board, hours of Vivado), on an offload

@@ -74,12 +74,15 @@ def compile_qonnx(
     name,
     no_check,
 ) -> dict:
-    """Make a dataflow overlay for the network in QONNX: its RTL, its memory images, its figures.
+    """Make a dataflow overlay for the network in QONNX.
+
+    The bundle that it leaves holds the overlay's RTL, its memory images and the integer network,
+    which is compared with the file on random samples first.
 
     \b
     bitfold compile iris.onnx
     bitfold compile iris.onnx --cycles 16 --argmax
-    bitfold compile tfc.onnx --input-encoding UINT8 --input-scale 1/255 --luts 20000
+    bitfold compile tfc.onnx --input-encoding UINT8 --input-scale 1/255
     """
     output = output or qonnx.with_suffix(".bundle")
     with console.steps(f"compiling {qonnx.name}") as say:

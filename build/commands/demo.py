@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     help="Where checkpoints, QONNX files and bundles stay; default ~/.cache/bitfold/demo.",
 )
 def demo(only, cycles, folder) -> dict:
-    """Train, export, compile and run iris networks, and print what came out.
+    """Train, export, compile and run iris networks.
 
-    Each network is trained once, lowered to integers, made into a dataflow overlay, and run on that
+    Ends with a table of what came out. Each network is trained once, lowered to integers, made into a dataflow overlay, and run on that
     and on the offload overlay: all 150 flowers go through the RTL of both. Trained networks and
     built simulations of an earlier run are used again.
     """

@@ -8,7 +8,7 @@ from bitfold.build import console
 
 
 def doctor() -> dict:
-    """Say what is installed, what is missing, and the command that installs it."""
+    """Say what is installed, what is missing, and how to get it."""
     from bitfold.build.doctor import examine
 
     findings = examine()

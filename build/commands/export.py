@@ -17,7 +17,10 @@ from bitfold.build import console
     help="The QONNX file; default CHECKPOINT with .onnx.",
 )
 def export(checkpoint, output) -> dict:
-    """Write CHECKPOINT as QONNX, checked to give exactly what torch gives."""
+    """Write CHECKPOINT as QONNX.
+
+    The file is left only if it gives exactly what torch gives.
+    """
     output = output or checkpoint.with_suffix(".onnx")
     with console.steps(f"exporting {checkpoint.name}") as say:
         say("loading torch")

@@ -24,7 +24,10 @@ from bitfold.build import console
     help="Frames of the call that the program's schedule is shown for.",
 )
 def inspect(bundle, network, frames) -> dict:
-    """Show the layers, folding and figures of BUNDLE, a folder or zip from `bitfold compile`.
+    """Show the layers, folding and figures of BUNDLE.
+
+    BUNDLE is a folder or zip that `bitfold compile` or `bitfold overlay` made. An offload overlay
+    also shows the program and schedule of a network.
 
     \b
     bitfold inspect iris.bundle

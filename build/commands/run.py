@@ -46,9 +46,9 @@ SHOWN = 10
     help="Keep the output integers: .npy or .csv.",
 )
 def run(bundle, samples, dataset, overlay, network, device, limit, output) -> dict:
-    """Run SAMPLES (.npy or .csv, a row a sample) or a dataset through BUNDLE, or a folder of them.
+    """Run samples through BUNDLE, or through a folder of bundles.
 
-    Numbers in a .csv file, and floats in an .npy file, are measurements; integers in an .npy file
+    SAMPLES is an .npy or .csv file, a row a sample. Numbers in a .csv file, and floats in an .npy file, are measurements; integers in an .npy file
     are the network's input integers. Every output is compared with the integer network.
 
     \b

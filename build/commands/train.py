@@ -16,7 +16,8 @@ from bitfold.models.zoo import TOPOLOGIES
     "--quantization",
     "-q",
     type=click.Choice(list(QUANTIZATIONS)),
-    help="Bits of weights (W) and activations (A).",
+    metavar="NAME",
+    help=f"Bits of weights (W) and activations (A): {', '.join(QUANTIZATIONS)}.",
 )
 @click.option("--seed", default=0, show_default=True, help="Of the split and the training.")
 @click.option(

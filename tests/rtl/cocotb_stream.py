@@ -19,7 +19,7 @@ LONGER_THAN_ANY_PIPELINE = 40  # cycles
 
 def test(**options):
     """A cocotb test that fails when it does not end."""
-    return cocotb.test(timeout_time=10, timeout_unit="ms", **options)
+    return cocotb.test(timeout_time=1, timeout_unit="ms", **options)
 
 
 class Monitor:

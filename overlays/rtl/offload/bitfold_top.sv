@@ -190,41 +190,21 @@ module bitfold_top (
     else failure = bitfold_registers_pkg::ERROR_WRITE_ERROR;
   end
 
-  wire moves_address = (m_axi_mem_arvalid && m_axi_mem_arready) ||
-      (m_axi_mem_awvalid && m_axi_mem_awready);
-  wire moves_data = (m_axi_mem_rvalid && m_axi_mem_rready) ||
-      (m_axi_mem_wvalid && m_axi_mem_wready) || (m_axi_mem_bvalid && m_axi_mem_bready);
+  logic moving;
 
-  always_comb begin
-    waiting[bitfold_registers_pkg::STALLED_PORTS_AR_NOT_READY_BIT] =
-        m_axi_mem_arvalid && !m_axi_mem_arready;
-    waiting[bitfold_registers_pkg::STALLED_PORTS_R_NOT_VALID_BIT] =
-        owed_read_data && !m_axi_mem_rvalid;
-    waiting[bitfold_registers_pkg::STALLED_PORTS_R_NOT_READY_BIT] =
-        m_axi_mem_rvalid && !m_axi_mem_rready;
-    waiting[bitfold_registers_pkg::STALLED_PORTS_AW_NOT_READY_BIT] =
-        m_axi_mem_awvalid && !m_axi_mem_awready;
-    waiting[bitfold_registers_pkg::STALLED_PORTS_W_NOT_VALID_BIT] =
-        owed_write_data && !m_axi_mem_wvalid;
-    waiting[bitfold_registers_pkg::STALLED_PORTS_W_NOT_READY_BIT] =
-        m_axi_mem_wvalid && !m_axi_mem_wready;
-    waiting[bitfold_registers_pkg::STALLED_PORTS_B_NOT_VALID_BIT] =
-        owed_write_answer && !m_axi_mem_bvalid;
-    waiting[bitfold_registers_pkg::STALLED_PORTS_CORE_IN_NOT_VALID_BIT] =
-        to_engine_tready && !to_engine_tvalid && !reader_idle;
-    waiting[bitfold_registers_pkg::STALLED_PORTS_CORE_IN_NOT_READY_BIT] =
-        to_engine_tvalid && !to_engine_tready;
-    waiting[bitfold_registers_pkg::STALLED_PORTS_CORE_OUT_NOT_VALID_BIT] =
-        !writer_idle && from_engine_tready && !from_engine_tvalid;
-    waiting[bitfold_registers_pkg::STALLED_PORTS_CORE_OUT_NOT_READY_BIT] =
-        from_engine_tvalid && !from_engine_tready;
-  end
+  bus_watch watch (
+      .core_in_valid (to_engine_tvalid),
+      .core_in_ready (to_engine_tready),
+      .core_out_valid(from_engine_tvalid),
+      .core_out_ready(from_engine_tready),
+      .*
+  );
 
   call_control #(
       .PORTS(11)
   ) control (
       .drained (reader_idle && writer_idle),
-      .progress(moves_address || moves_data),
+      .progress(moving),
       .*
   );
 

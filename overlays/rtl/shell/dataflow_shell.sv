@@ -214,42 +214,22 @@ module dataflow_shell #(
     else failure = bitfold_registers_pkg::ERROR_BAD_FRAME_END;
   end
 
-  wire moves_address = (m_axi_mem_arvalid && m_axi_mem_arready) ||
-      (m_axi_mem_awvalid && m_axi_mem_awready);
-  wire moves_data = (m_axi_mem_rvalid && m_axi_mem_rready) ||
-      (m_axi_mem_wvalid && m_axi_mem_wready) || (m_axi_mem_bvalid && m_axi_mem_bready);
+  logic moving;
 
-  always_comb begin
-    waiting[bitfold_registers_pkg::STALLED_PORTS_AR_NOT_READY_BIT] =
-        m_axi_mem_arvalid && !m_axi_mem_arready;
-    waiting[bitfold_registers_pkg::STALLED_PORTS_R_NOT_VALID_BIT] =
-        owed_read_data && !m_axi_mem_rvalid;
-    waiting[bitfold_registers_pkg::STALLED_PORTS_R_NOT_READY_BIT] =
-        m_axi_mem_rvalid && !m_axi_mem_rready;
-    waiting[bitfold_registers_pkg::STALLED_PORTS_AW_NOT_READY_BIT] =
-        m_axi_mem_awvalid && !m_axi_mem_awready;
-    waiting[bitfold_registers_pkg::STALLED_PORTS_W_NOT_VALID_BIT] =
-        owed_write_data && !m_axi_mem_wvalid;
-    waiting[bitfold_registers_pkg::STALLED_PORTS_W_NOT_READY_BIT] =
-        m_axi_mem_wvalid && !m_axi_mem_wready;
-    waiting[bitfold_registers_pkg::STALLED_PORTS_B_NOT_VALID_BIT] =
-        owed_write_answer && !m_axi_mem_bvalid;
-    waiting[bitfold_registers_pkg::STALLED_PORTS_CORE_IN_NOT_VALID_BIT] =
-        m_axis_core_tready && !m_axis_core_tvalid && !reader_idle;
-    waiting[bitfold_registers_pkg::STALLED_PORTS_CORE_IN_NOT_READY_BIT] =
-        m_axis_core_tvalid && !m_axis_core_tready;
-    waiting[bitfold_registers_pkg::STALLED_PORTS_CORE_OUT_NOT_VALID_BIT] =
-        s_axis_core_tready && !s_axis_core_tvalid;
-    waiting[bitfold_registers_pkg::STALLED_PORTS_CORE_OUT_NOT_READY_BIT] =
-        s_axis_core_tvalid && !s_axis_core_tready;
-  end
+  bus_watch watch (
+      .core_in_valid (m_axis_core_tvalid),
+      .core_in_ready (m_axis_core_tready),
+      .core_out_valid(s_axis_core_tvalid),
+      .core_out_ready(s_axis_core_tready),
+      .*
+  );
 
   call_control #(
       .WATCHDOG_DEFAULT(WATCHDOG_DEFAULT),
       .PORTS(11)
   ) control (
       .drained (reader_idle && writer_idle),
-      .progress(moves_address || moves_data || beat_in || beat_out),
+      .progress(moving),
       .*
   );
 

@@ -1,0 +1,97 @@
+"""Networks and engines for the tests of the offload overlay."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from random_networks import Shape, random_inputs, random_network
+
+from bitfold.models.encoding import Encoding
+from bitfold.models.network import Dense, Network, Parameter, Tensor, Threshold
+from bitfold.overlays.offload import Engine
+from bitfold.runtime.offload.schedule import schedule
+from bitfold.runtime.offload.steps import HostStep, split
+
+SMALL = Engine(rows=8, lanes=64, input_words=512, weight_words=64, layers=4)
+"""For programs that are wrong: quick to build, and with limits near at hand."""
+
+
+def dense_network(
+    widths: tuple[int, ...],
+    weight: str = "BIPOLAR",
+    activation: str = "BIPOLAR",
+    first: str | None = None,
+    argmax: bool = False,
+    seed: int = 0,
+) -> Network:
+    """Dense layers of `widths`, from input on, with random weights and one encoding each.
+
+    `first` is the input's, where it is another. Thresholds lie where the sums of random inputs
+    do, so that each level is taken now and then.
+    """
+    layers = len(widths) - 1
+    activations = (first or activation, *[activation] * (layers - 1))
+    shape = Shape(widths, activations, (weight,) * layers, None, False, argmax)
+    network = random_network(shape, seed)
+    x = random_inputs(network, 64, seed)
+    for node in network.nodes:
+        if isinstance(node, Threshold):
+            # Each threshold depends on those before it.
+            sums = network.trace(x)[node.input]
+            levels = network.parameters[node.thresholds].values.shape[1]
+            quantiles = np.quantile(sums, np.arange(1, levels + 1) / (levels + 1), axis=0)
+            values = np.rint(quantiles).astype(np.int32).T
+            encoding = network.parameters[node.thresholds].encoding
+            parameters = {**network.parameters, node.thresholds: Parameter(values, encoding)}
+            network = replace(network, parameters=parameters)
+    return network
+
+
+def irisnet(weight: str = "INT4", activation: str = "UINT4", seed: int = 0) -> Network:
+    """4-30-30-30-3 as the published IrisNet: one 30x30 layer with its thresholds, applied twice."""
+    network = dense_network((4, 30, 30, 30, 3), weight, activation, "UINT8", seed=seed)
+    names = {"fc2.w": "fc1.w", "act2.t": "act1.t"}
+    nodes = []
+    for node in network.nodes:
+        key = {Dense: "weight", Threshold: "thresholds"}[type(node)]
+        nodes.append(replace(node, **{key: names.get(getattr(node, key), getattr(node, key))}))
+    parameters = {n: p for n, p in network.parameters.items() if n not in names}
+    return replace(network, nodes=tuple(nodes), parameters=parameters)
+
+
+def with_wide_activations(network: Network, encoding: str) -> Network:
+    """The same network, whose thresholds declare their outputs wider than they are."""
+    wide = {n.output: encoding for n in network.nodes if isinstance(n, Threshold)}
+    sums = {n.output: "INT32" for n in network.nodes if isinstance(n, Dense)}
+    tensors = {
+        name: Tensor(tensor.size, Encoding.of((wide | sums).get(name, tensor.encoding.name)))
+        for name, tensor in network.tensors.items()
+    }
+    return replace(network, tensors=tensors)
+
+
+def predicted_layers(
+    engine: Engine, network: Network, frames: int, memory_latency_cycles: int
+) -> dict[str, int]:
+    """Cycles that the schedule gives each layer, over all calls of a batch."""
+    cycles: dict[str, int] = {}
+    for step in split(engine, network):
+        if isinstance(step, HostStep):
+            continue
+        for start in range(0, frames, step.program.frames):
+            part = min(step.program.frames, frames - start)
+            for layer in schedule(engine, step.program, part, memory_latency_cycles).layers:
+                cycles[layer.name] = cycles.get(layer.name, 0) + layer.cycles
+    return cycles
+
+
+def useful_products(network: Network, frames: int) -> int:
+    """One-bit products of weights and inputs of `frames` frames, without any padding."""
+    return frames * sum(
+        network.parameters[node.weight].values.size
+        * network.parameters[node.weight].encoding.bits
+        * network.tensors[node.input].encoding.bits
+        for node in network.nodes
+        if isinstance(node, Dense)
+    )
