@@ -97,7 +97,7 @@ module threshold #(
           wire [INPUT_BITS-1:0] stored = s_axis_tdata[p*INPUT_BITS+:INPUT_BITS];
           assign node = BITS'(1);
           if (INPUT_ENCODING == 2) begin : g_bipolar
-            assign value = stored[0] ? VALUE_BITS'(1) : -VALUE_BITS'(1);
+            assign value = stored[0] ? VALUE_BITS'(1) : -(VALUE_BITS'(1));
           end else begin : g_integer
             assign value = {INPUT_ENCODING == 1 && stored[INPUT_BITS-1], stored};
           end

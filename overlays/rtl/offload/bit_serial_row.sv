@@ -25,7 +25,7 @@ module bit_serial_row #(
   localparam int COUNT_BITS = $clog2(LANES + 1);
 
   logic [COUNT_BITS-1:0] count;
-  wire signed [31:0] term = negative ? -32'(count) : 32'(count);
+  wire signed [31:0] term = negative ? -(32'(count)) : 32'(count);
   wire signed [31:0] so_far = first ? 32'sd0 : double ? sum <<< 1 : sum;
 
   always_ff @(posedge aclk) begin
