@@ -12,6 +12,8 @@ from bitfold.build.compiler import compile_dataflow
 from bitfold.runtime.verilated import Memory, VerilatedDevice
 
 FRAMES = 6
+# The last four share their thresholds among channels.
+SHAPES = (0, 1, 2, 3, 11, 13, 31, 43)
 # A failing example is not shrunk: most of its steps would build another simulation.
 NO_SHRINKING = settings(
     phases=(Phase.explicit, Phase.generate),
@@ -41,7 +43,7 @@ def check(shape_seed: int, seed: int, folder, cache) -> None:
         device.close()
 
 
-@pytest.mark.parametrize("shape_seed", range(8))
+@pytest.mark.parametrize("shape_seed", SHAPES)
 @settings(NO_SHRINKING, max_examples=25, derandomize=True)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_networks_of_one_shape_are_exact_on_one_build(shape_seed, seed, tmp_path_factory, cache):
