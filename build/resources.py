@@ -1,7 +1,8 @@
 """Estimates the LUTs of a dataflow overlay, to choose a folding by; synthesis knows better.
 
 Each module's cost is the number of its 6-input LUTs as its structure asks for them: a LUT holds 64
-bits of memory, compares or adds about a bit, or takes two bits of a popcount.
+bits of memory, compares or adds about a bit, or takes two bits of a popcount. Against Yosys 0.70
+(synth_xilinx) on the demo's networks it is up to 37 % low; where Yosys takes DSPs it is high.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ def _matrix_luts(stage: MatrixStage) -> int:
     if stage.input.is_bipolar and stage.weight.is_bipolar:
         product = 1.2  # XNOR and its share of the popcount
     elif stage.input.is_bipolar or stage.weight.is_bipolar:
-        product = max(x, w) + 2
+        product = stage.output.bits  # added or subtracted at the sum's width
     else:
-        product = x * w + x + w
+        product = x * w + stage.output.bits
     products = stage.fold.pe * stage.fold.simd * product
     accumulators = stage.fold.pe * stage.output.bits * (stage.synapse_fold > 1)
     weights = stage.rows * stage.columns * w / 64
