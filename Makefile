@@ -10,8 +10,7 @@ SHELL := bash
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Python compiles what is imported when it is: compiling all of it would take half of the set-up.
-PIP := $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check --no-input
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 # There while .venv is what these files ask for, in this place.
 KEY := $(shell { pwd; cat requirements.lock setup.cfg pyproject.toml; } | sha256sum | cut -c -16)

@@ -56,9 +56,7 @@ def _fetch(engine: Engine, layer: dict, chip: np.ndarray, memory: np.ndarray, fr
     bits = _bits(beats).reshape(frames, layer["input_planes"], -1)
     words = _words(engine, bits[:, :, : layer["columns"]])
     for frame, content in enumerate(words):
-        start = layer["input_base"] + frame * (
-            layer["input_top"] + engine.words(layer["columns"])
-        )
+        start = layer["input_base"] + frame * (layer["input_top"] + engine.words(layer["columns"]))
         chip[start : start + len(content)] = content
 
 

@@ -27,24 +27,30 @@ def dense_network(
 ) -> Network:
     """Dense layers of `widths`, from input on, with random weights and one encoding each.
 
-    `first` is the input's, where it is another. Thresholds lie where the sums of random inputs
-    do, so that each level is taken now and then.
+    `first` is the input's, where it is another. Each level of an activation is taken now and then.
     """
     layers = len(widths) - 1
     activations = (first or activation, *[activation] * (layers - 1))
     shape = Shape(widths, activations, (weight,) * layers, None, False, argmax)
-    network = random_network(shape, seed)
+    return calibrated(random_network(shape, seed), seed)
+
+
+def calibrated(network: Network, seed: int = 0) -> Network:
+    """The same network with thresholds where the sums of random inputs lie."""
     x = random_inputs(network, 64, seed)
     for node in network.nodes:
         if isinstance(node, Threshold):
             # Each threshold depends on those before it.
             sums = network.trace(x)[node.input]
-            levels = network.parameters[node.thresholds].values.shape[1]
-            quantiles = np.quantile(sums, np.arange(1, levels + 1) / (levels + 1), axis=0)
-            values = np.rint(quantiles).astype(np.int32).T
-            encoding = network.parameters[node.thresholds].encoding
-            parameters = {**network.parameters, node.thresholds: Parameter(values, encoding)}
-            network = replace(network, parameters=parameters)
+            before = network.parameters[node.thresholds]
+            rows, levels = before.values.shape
+            shares = np.arange(1, levels + 1) / (levels + 1)
+            quantiles = np.quantile(sums, shares, axis=0 if rows > 1 else None)
+            values = np.rint(quantiles).astype(np.int32).reshape(levels, rows).T
+            parameter = Parameter(values, before.encoding)
+            network = replace(
+                network, parameters={**network.parameters, node.thresholds: parameter}
+            )
     return network
 
 

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 def demo(only, cycles, folder) -> dict:
     """Train, export, compile and run iris networks.
 
-    Ends with a table of what came out. Each network is trained once, lowered to integers, made into a dataflow overlay, and run on that
-    and on the offload overlay: all 150 flowers go through the RTL of both. Trained networks and
-    built simulations of an earlier run are used again.
+    Ends with a table of what came out. Each network is trained once, lowered to integers, made into
+    a dataflow overlay, and run on that and on the offload overlay: all 150 flowers go through the
+    RTL of both. Trained networks and built simulations of an earlier run are used again.
     """
     folder = folder or default_cache() / "demo"
     rows = run_networks(only, cycles, folder)
@@ -75,62 +75,65 @@ def run_networks(only: Sequence[str], cycles: int | None, folder: Path) -> list[
 def _show(rows, folder: Path) -> None:
     from bitfold.models.cross_validation import FOLDS, REPEATS, SEEDS, look_up
 
-    table = console.table(
-        "network,\nquantization",
-        "cross-\nvalidated",
-        "accuracy,\nprec., rec.",
+    networks = console.table(
+        "network",
+        *map(console.numbers, ("cross-\nvalidated", "accuracy", "precision", "recall")),
         console.numbers("weight\nbits"),
-        "overlay",
+        title="iris: what was learnt, in %",
+    )
+    overlays = console.table(
+        "network\nand its PE x SIMD",
+        "\noverlay",
         console.numbers("latency\n(predicted)"),
         console.numbers("interval\n(predicted)"),
-        "exact",
-        title="iris on both overlays: all 150 flowers through the RTL",
+        "\nexact",
+        title="all 150 flowers through the RTL, in cycles",
     )
     for dataflow, offload in zip(rows[::2], rows[1::2]):
-        validated = (
-            "not run"
-            if dataflow.cv_accuracy_mean is None
-            else f"{100 * dataflow.cv_accuracy_mean:.1f} ± {100 * dataflow.cv_accuracy_std:.1f}"
-        )
+        name = f"{dataflow.network}-{dataflow.quantization}"
         holdout = (
             dataflow.holdout_accuracy,
             dataflow.holdout_precision,
             dataflow.holdout_recall,
         )
-        folds = " ".join(f"{pe}x{simd}" for pe, simd in dataflow.folding.values())
-        both = (dataflow, offload)
-        table.add_row(
-            f"{dataflow.network}\n{dataflow.quantization}",
-            validated,
-            "{:.1f}\n{:.1f}, {:.1f}".format(*(100 * value for value in holdout)),
+        networks.add_row(
+            name,
+            _mean_and_spread(dataflow.cv_accuracy_mean, dataflow.cv_accuracy_std),
+            *(f"{100 * value:.1f}" for value in holdout),
             f"{dataflow.weight_bits:,}",
-            f"dataflow {folds}\noffload",
-            "\n".join(f"{row.latency_cycles:,} ({row.latency_cycles_predicted:,})" for row in both),
-            "\n".join(
-                f"{row.initiation_interval:,.0f} ({row.initiation_interval_predicted:,.0f})"
-                for row in both
-            ),
-            "\n".join(
-                "[green]yes[/]" if row.exact else f"[red]{row.mismatches} differ[/]" for row in both
-            ),
         )
-    console.out.print(table)
+        folds = " ".join(f"{pe}x{simd}" for pe, simd in dataflow.folding.values())
+        for first, row in ((name, dataflow), (f"  {folds}", offload)):
+            overlays.add_row(
+                first,
+                row.overlay,
+                f"{row.latency_cycles:,} ({row.latency_cycles_predicted:,})",
+                f"{row.initiation_interval:,.0f} ({row.initiation_interval_predicted:,.0f})",
+                "[green]yes[/]" if row.exact else f"[red]{row.mismatches} differ[/]",
+            )
+    console.out.print(networks)
+    console.out.print()
+    console.out.print(overlays)
     console.out.print()
     baseline = look_up("iris_64_32_32", "float")
     notes = {
-        "cross-validated": f"accuracy in %, mean and spread of {REPEATS} x {FOLDS} folds over "
+        "cross-validated": f"accuracy, mean and spread of {REPEATS} x {FOLDS} folds over "
         f"{len(SEEDS)} seeds, from the committed results"
-        + (f"; in float {100 * baseline.mean:.1f} ± {100 * baseline.std:.1f}" if baseline else ""),
-        "accuracy, precision, recall": "in %, on the flowers held out; trained on "
-        f"{rows[0].trained_on}",
-        "overlay": "dataflow with PE x SIMD of each layer; offload is one engine for all",
-        "latency, interval": "cycles measured in the RTL (and predicted): of the core on dataflow; "
-        "on offload of a call with one flower, and of one with 150 by 150",
+        + (f"; in float {_mean_and_spread(baseline.mean, baseline.std)}" if baseline else ""),
+        "accuracy, precision, recall": f"on the flowers held out; trained on {rows[0].trained_on}",
+        "dataflow": "an overlay for each network, with the PE x SIMD below its name; cycles of the "
+        "core",
+        "offload": "one engine for all; cycles of a call with one flower, and a flower's share of "
+        "one with 150",
         "exact": "RTL = integer network = QONNX = torch, for every flower",
         "files": str(folder),
     }
     for what, note in notes.items():
         console.out.print(f"{what}: {note}", highlight=False, markup=False)
+
+
+def _mean_and_spread(mean: float | None, std: float | None) -> str:
+    return "not run" if mean is None else f"{100 * mean:.1f} ± {100 * std:.1f}"
 
 
 demo_command = console.command(demo)

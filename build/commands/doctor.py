@@ -12,14 +12,19 @@ def doctor() -> dict:
     from bitfold.build.doctor import examine
 
     findings = examine()
-    table = console.table("", "what", "version", "what for", "remedy")
+    table = console.table("", "what", "version", "what for")
     for finding in findings:
         mark = (
             "[green]✓[/]" if finding.ok else ("[red]✗[/]" if finding.required else "[yellow]-[/]")
         )
-        remedy = "" if finding.ok else finding.remedy
-        table.add_row(mark, finding.name, finding.version or "", finding.purpose, remedy)
+        table.add_row(mark, finding.name, finding.version or "", finding.purpose)
     console.out.print(table)
+    console.out.print()
+    for finding in findings:
+        if not finding.ok:
+            need = "" if finding.required else " (not needed here)"
+            said = f"{finding.name}{need}: {finding.remedy}"
+            console.out.print(said, highlight=False, markup=False, soft_wrap=True)
     missing = [finding.name for finding in findings if finding.required and not finding.ok]
     if missing:
         console.out.print(f"[red]missing:[/] {', '.join(missing)}")

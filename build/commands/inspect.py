@@ -118,33 +118,37 @@ def _show_step(step: dict) -> None:
     console.out.print(
         f"\nprogram of {step['program_bytes']:,} bytes, up to {step['frames_a_call']} frames a call"
     )
-    table = console.table(
+    program = console.table(
+        "layer", console.numbers("rows x columns"), "weights x input", "head", "input", "output"
+    )
+    schedule = console.table(
         "layer",
-        console.numbers("rows x\ncolumns"),
-        "weights x\ninput, bits",
-        "head",
-        "input",
-        "output",
-        *(console.numbers(heading) for heading in ("load", "compute", "drain", "from", "to")),
+        *map(console.numbers, ("load", "compute", "drain", "from", "to")),
         "slowest",
+        title=f"cycles of a call with {step['frames']} frame{'s' * (step['frames'] > 1)}",
     )
     for layer in step["layers"]:
         fields, when = layer["descriptor"], layer["schedule"]
         place = fields["origin"] if fields["origin"] != "chip" else f"chip {fields['input_base']}"
-        table.add_row(
+        program.add_row(
             layer["name"],
-            f"{fields['rows']}x{fields['columns']}",
-            f"{_factor(fields, 'weight')} x {_factor(fields, 'input')}",
+            f"{fields['rows']} x {fields['columns']}",
+            f"{_factor(fields, 'weight')} x {_factor(fields, 'input')} bits",
             f"{fields['head']} {fields['output_planes']}",
             place,
             "memory" if fields["to_memory"] else f"chip {fields['output_base']}",
+        )
+        schedule.add_row(
+            layer["name"],
             *(f"{when[key]:,}" for key in ("load_cycles", "compute_cycles", "drain_cycles")),
             *(f"{when[key]:,}" for key in ("begins", "ends")),
             when["slowest"],
         )
-    console.out.print(table)
+    console.out.print(program)
+    console.out.print()
+    console.out.print(schedule)
     console.out.print(
-        f"a call of {step['frames']}: {step['cycles_predicted']:,} cycles, "
+        f"in all {step['cycles_predicted']:,} cycles, "
         f"{step['utilization_predicted']:.1%} of the array's products of use"
     )
 

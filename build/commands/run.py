@@ -48,8 +48,9 @@ SHOWN = 10
 def run(bundle, samples, dataset, overlay, network, device, limit, output) -> dict:
     """Run samples through BUNDLE, or through a folder of bundles.
 
-    SAMPLES is an .npy or .csv file, a row a sample. Numbers in a .csv file, and floats in an .npy file, are measurements; integers in an .npy file
-    are the network's input integers. Every output is compared with the integer network.
+    SAMPLES is an .npy or .csv file, a row a sample. Numbers in a .csv file, and floats in an .npy
+    file, are measurements; integers in an .npy file are the network's input integers. Every output
+    is compared with the integer network.
 
     \b
     bitfold run iris.bundle --dataset iris

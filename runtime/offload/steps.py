@@ -41,19 +41,25 @@ def split(engine: Engine, network: Network) -> tuple[Step, ...]:
     misfits: list[str] = []
 
     def flush() -> None:
-        for i in range(0, len(waiting), engine.layers):
-            steps.append(EngineStep(assemble(engine, tuple(waiting[i : i + engine.layers]))))
-        waiting.clear()
+        if waiting:
+            steps.append(EngineStep(assemble(engine, tuple(waiting))))
+            waiting.clear()
 
     here, base = network.tensors[network.input].encoding, 0
     nodes = list(network.nodes)
     while nodes:
+        if len(waiting) == engine.layers:
+            flush()
+            # The new program starts from memory, where the network's own integers lie.
+            here, base = network.tensors[nodes[0].input].encoding, 0
         layer, used = _layer(network, nodes, here, base)
         why_not = layer.misfits(engine) if layer else []
+        if why_not:
+            # What follows may be too much, but not the layer itself.
+            bare, _ = _layer(network, nodes[:1], here, base)
+            if not bare.misfits(engine):
+                layer, used, why_not = bare, 1, []
         if layer and not why_not:
-            if waiting and len(waiting) % engine.layers == 0:
-                # The new program starts from memory, where the network's own integers lie.
-                layer, used = _layer(network, nodes, network.tensors[nodes[0].input].encoding, 0)
             waiting.append(layer)
             here, base = layer.output, layer.output_base
         else:

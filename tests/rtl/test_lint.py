@@ -10,9 +10,10 @@ from cocotb_build import RTL
 from random_networks import Shape, random_folding, random_network, random_shape
 from verilator_lint import lint
 
-from bitfold.build.compiler import DATAFLOW_RTL
+from bitfold.build.compiler import DATAFLOW_RTL, OFFLOAD_RTL
 from bitfold.build.dataflow import plan
-from bitfold.build.emit import dataflow_images, dataflow_rtl
+from bitfold.build.emit import dataflow_images, dataflow_rtl, engine_rtl
+from bitfold.overlays.offload import Engine
 
 SHELL = RTL / "shell"
 PACKAGE = SHELL / "bitfold_registers_pkg.sv"
@@ -21,6 +22,17 @@ STREAM_SOURCES = [
     *sorted((RTL / "common").glob("*.sv")),
     *sorted((RTL / "mvau").glob("*.sv")),
     RTL / "dataflow" / "argmax.sv",
+]
+# All but the top, which needs the package of an engine's size.
+ENGINE_SOURCES = [
+    RTL / "offload" / "offload_program_pkg.sv",
+    PACKAGE,
+    RTL / "common" / "ram.sv",
+    *sorted(
+        p
+        for p in (RTL / "offload").glob("*.sv")
+        if p.stem not in ("bitfold_top", "offload_program_pkg")
+    ),
 ]
 LINK = {"LANES_IN": 3, "WIDE": 6, "KEPT": 4, "PADDED": 6, "LANES_OUT": 2}
 
@@ -32,6 +44,8 @@ CLEAN = [
     (SHELL_SOURCES, "dataflow_shell", {"LAYERS": 480, "OUTSTANDING": 16}),
     (SHELL_SOURCES, "dataflow_shell", {"COUNT_LAYERS": "1'b0", "OUTSTANDING": 2}),
     (SHELL_SOURCES, "axi_lite_registers", {"KIND": 2}),
+    (STREAM_SOURCES, "ram", {}),
+    (STREAM_SOURCES, "ram", {"WIDTH": 32, "DEPTH": 2, "SLICE": 32}),
     (STREAM_SOURCES, "rom", {}),
     (STREAM_SOURCES, "rom", {"WIDTH": 1, "DEPTH": 1}),
     (STREAM_SOURCES, "rom", {"WIDTH": 1023, "DEPTH": 1000, "READS": 7}),
@@ -80,6 +94,17 @@ CLEAN = [
 
 # What must be refused, and the words that say why.
 ILLEGAL = [
+    (STREAM_SOURCES, "ram", {"WIDTH": 12, "SLICE": 8}, "WIDTH must be a multiple of SLICE"),
+    (STREAM_SOURCES, "ram", {"DEPTH": 1}, "DEPTH at least 2"),
+    *(
+        (ENGINE_SOURCES, "offload_engine", wrong, "LANES must be a multiple of 64 and of ROWS")
+        for wrong in ({"ROWS": 12}, {"LANES": 96}, {"ROWS": 128}, {"ROWS": 4})
+    ),
+    *(
+        (ENGINE_SOURCES, "offload_engine", wrong, "must be powers of two up to 65536")
+        for wrong in ({"INPUT_WORDS": 1000}, {"INPUT_WORDS": 131072}, {"WEIGHT_WORDS": 48})
+    ),
+    (ENGINE_SOURCES, "offload_engine", {"LAYERS": 481}, "LAYERS must be 1 to 480"),
     (SHELL_SOURCES, "dataflow_shell", {"INPUT_BEATS": 0}, "INPUT_BEATS must be 1 to 2^24"),
     (SHELL_SOURCES, "dataflow_shell", {"OUTPUT_BEATS": (1 << 24) + 1}, "OUTPUT_BEATS must be"),
     (SHELL_SOURCES, "dataflow_shell", {"LAYERS": 481}, "LAYERS must be 1 to 480"),
@@ -124,6 +149,25 @@ def test_verilator_warns_of_nothing_in_a_generated_overlay(seed, tmp_path):
     network = random_network(random_shape(seed), seed)
     sources = write_overlay(network, random_folding(network, seed), tmp_path)
     assert lint(sources, "bitfold_top") == ""
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [Engine(8, 64, 64, 16, 1), Engine(), Engine(64, 256, 65536, 4096, 128)],
+    ids=lambda engine: f"{engine.rows}x{engine.lanes}",
+)
+def test_verilator_warns_of_nothing_in_an_offload_overlay(engine, tmp_path):
+    assert lint(write_engine(engine, tmp_path), "bitfold_top") == ""
+
+
+def write_engine(engine: Engine, folder: Path) -> list[Path]:
+    """The sources of an offload overlay, packages first."""
+    for name, text in engine_rtl(engine).items():
+        (folder / name).write_text(text)
+    (folder / "build_id.hex").write_text("0123456789abcdef0123456789abcdef\n")
+    sources = [path for part in OFFLOAD_RTL for path in sorted((RTL / part).glob("*.sv"))]
+    sources += folder.glob("*.sv")
+    return sorted(sources, key=lambda path: not path.stem.endswith("_pkg"))
 
 
 def write_overlay(network, folding, folder: Path) -> list[Path]:

@@ -150,7 +150,7 @@ def test_a_throughput_test_tells_the_hardwares_figures(bundle, cache):
 
 
 def test_a_throughput_test_needs_a_frame(accelerator):
-    with pytest.raises(InputError, match="0 frames can't be measured; give 1 or more"):
+    with pytest.raises(InputError, match=r"0 .*; give 1 or more"):
         accelerator.throughput_test(0)
 
 

@@ -3,7 +3,7 @@
 //
 // XNOR counts equal bits (both bipolar), AND counts common ones (all else). `input_sum` is what a
 // row of ones would have: a bipolar weight counts 2*AND - input, and the input's sum is the same for
-// all rows. Latency: 4 cycles from the words of the last step to `result_valid`.
+// all rows. Latency: 3 cycles from the words of the last step to `result_valid`.
 `default_nettype none
 
 module bit_serial_array #(

@@ -153,6 +153,7 @@ module bitfold_top (
       .LAYERS(offload_size_pkg::LAYERS)
   ) engine (
       .aresetn(core_aresetn),
+      .written(writer_idle),
       .s_axis_tdata(to_engine_tdata),
       .s_axis_tvalid(to_engine_tvalid),
       .s_axis_tready(to_engine_tready),
@@ -167,18 +168,18 @@ module bitfold_top (
 
   // The call.
 
+  wire clear = begins || !aresetn;
   wire beat_in = to_engine_tvalid && to_engine_tready;
 
   call_stamps stamps (
-      .clear(begins),
       .cycle(cycles[31:0]),
       .frame_out(output_frame),
       .*
   );
 
   always_ff @(posedge aclk) begin
-    frames_in <= begins ? '0 : frames_in + 32'(input_frame);
-    frames_out <= begins ? '0 : frames_out + 32'(output_frame);
+    frames_in <= clear ? '0 : frames_in + 32'(input_frame);
+    frames_out <= clear ? '0 : frames_out + 32'(output_frame);
   end
 
   assign finished = engine_finished && reader_idle && writer_idle;
@@ -211,7 +212,6 @@ module bitfold_top (
   layer_counters #(
       .LAYERS(offload_size_pkg::LAYERS)
   ) layers (
-      .clear(begins),
       .index(layer_index),
       .count(layer_count),
       .*

@@ -35,6 +35,7 @@ module offload_engine #(
     output wire [31:0] write_address,
     output wire [28:0] write_beats,
     input  wire        write_legal,
+    input  wire        written,        // the memory has answered every write
     output wire [63:0] m_axis_tdata,
     output wire        m_axis_tvalid,
     input  wire        m_axis_tready,
@@ -57,6 +58,13 @@ module offload_engine #(
     if (LANES % 64 != 0 || LANES % ROWS != 0 || ROWS % 8 != 0) begin : bad_size
       $error("offload_engine: LANES must be a multiple of 64 and of ROWS, ROWS one of 8");
     end
+    if (INPUT_WORDS != 1 << INPUT_ADDRESS || WEIGHT_WORDS != 1 << WEIGHT_ADDRESS
+        || INPUT_ADDRESS > 16 || WEIGHT_ADDRESS > 16) begin : bad_words
+      $error("offload_engine: INPUT_WORDS and WEIGHT_WORDS must be powers of two up to 65536");
+    end
+    if (LAYERS < 1 || LAYERS > 480) begin : bad_layers
+      $error("offload_engine: LAYERS must be 1 to 480");
+    end
   endgenerate
 
   // What an ended call left behind goes with the next.
@@ -71,10 +79,11 @@ module offload_engine #(
   wire [1:0] loaded, block_computed;
   wire block_done, sequencer_active, issue, advance, result_valid, result_ready, drain_idle;
   wire store_idle, store_failed, input_overrun, output_overrun, loader_failed;
-  wire [7:0] loader_failure;
+  wire [7:0] loader_failure, store_failure;
   logic released_buffer, pipeline_busy;
 
-  wire quiet = !at_work && !offered;
+  // A layer may read what an earlier one wrote.
+  wire quiet = !at_work && !offered && written;
   wire take = offered && !at_work;
   logic start;  // the cycle after a layer is taken
   wire layer_computed = at_work && !start && !sequencer_active && !pipeline_busy && drain_idle;
@@ -83,7 +92,8 @@ module offload_engine #(
 
   assign finished = all_offered && !at_work && !offered;
   assign failed = loader_failed || store_failed || input_overrun || output_overrun;
-  assign failure = loader_failed ? loader_failure : bitfold_registers_pkg::ERROR_BAD_SIZE;
+  assign failure = loader_failed ? loader_failure : store_failed ? store_failure
+                                 : bitfold_registers_pkg::ERROR_BAD_SIZE;
 
   // Steps on their way through memories and array: until the drain has the result.
   logic [3:0] in_flight;
@@ -238,6 +248,7 @@ module offload_engine #(
       .frame_stored(output_frame),
       .idle(store_idle),
       .failed(store_failed),
+      .failure(store_failure),
       .*
   );
 

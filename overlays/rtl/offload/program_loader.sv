@@ -34,7 +34,7 @@ module program_loader #(
     output logic offered,
     output offload_program_pkg::descriptor_t layer,
     input  wire  taken,        // one cycle
-    input  wire  quiet,        // nothing that was taken is still at work
+    input  wire  quiet,        // nothing that was taken is still at work, or on its way to memory
     output logic all_offered,  // the last layer of the program was taken
 
     // A buffer is loaded, used up by the array, and some cycles later by the drain.
@@ -168,9 +168,10 @@ module program_loader #(
       || ((state == CONSTANTS || state == WEIGHTS) && buffer_free);
 
   // Beats that the layer has not announced, or announced and not used.
-  wire loading = state == CONSTANTS || state == WEIGHTS;
-  wire layer_ends = state == WEIGHTS && last_beat && last_plane && last_row && last_block;
-  wire bad_beats = loading && take && (beats_left == 29'd1) != layer_ends;
+  wire loading = state == CONSTANTS || state == WEIGHTS || state == INPUT;
+  wire load_ends = last_beat && last_plane
+      && (state == INPUT ? last_frame : state == WEIGHTS && last_row && last_block);
+  wire bad_beats = loading && take && (beats_left == 29'd1) != load_ends;
   wire input_overrun = state == INPUT && word[31:INPUT_ADDRESS] != '0;
 
   assign input_write = state == INPUT && take;
@@ -188,12 +189,13 @@ module program_loader #(
     if (running && state == FETCH && bad_length) begin
       failed = 1'b1;
       if (frames == '0) failure = bitfold_registers_pkg::ERROR_BAD_FRAMES;
-    end else if (running && refused) begin
-      failed = 1'b1;
-      failure = bitfold_registers_pkg::ERROR_BAD_PROGRAM_ADDRESS;
     end else if (running && too_many_frames) begin
       failed = 1'b1;
       failure = bitfold_registers_pkg::ERROR_BAD_FRAMES;
+    end else if (running && refused) begin
+      failed = 1'b1;
+      failure = state == INPUT_COMMAND ? bitfold_registers_pkg::ERROR_BAD_ADDRESS
+                                       : bitfold_registers_pkg::ERROR_BAD_PROGRAM_ADDRESS;
     end else if (state == CHECK && (bad_opcode || bad_size || bad_address)) begin
       failed = 1'b1;
       if (bad_opcode) failure = bitfold_registers_pkg::ERROR_BAD_OPCODE;
@@ -254,6 +256,7 @@ module program_loader #(
       constant <= 9'd1;
       row <= '0;
     end
+    if (state == INPUT_COMMAND) beats_left <= product;
     if (loading && take) beats_left <= beats_left - 29'd1;
     if (state == CONSTANTS && take) begin
       row <= last_pair ? '0 : row + ROW_BITS'(2);

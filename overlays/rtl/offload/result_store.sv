@@ -30,9 +30,10 @@ module result_store #(
     output wire         m_axis_tvalid,
     input  wire         m_axis_tready,
 
-    output wire  frame_stored,  // one cycle: the last beat of a frame leaves
+    output wire  frame_stored,   // one cycle: the last beat of a frame leaves
     output logic idle,
-    output logic failed         // the output does not fit the destination
+    output wire  failed,         // the output can't go there
+    output wire  [7:0] failure   // error code, with `failed`
 );
 
   localparam int SLICES = LANES / 64;
@@ -63,8 +64,8 @@ module result_store #(
 
   wire [32:0] address = {1'b0, destination} + {1'b0, layer.output_offset};
   wire [32:0] end_beat = {4'd0, layer.output_offset[31:3]} + {4'd0, product};
-  wire refused = product_too_large || product == '0 || end_beat > {1'b0, destination_beats}
-      || address[32] || !command_legal;
+  wire too_large = product_too_large || product == '0 || end_beat > {1'b0, destination_beats};
+  wire refused = too_large || address[32] || !command_legal;
   wire beat_taken = m_axis_tvalid && m_axis_tready;
   wire last_beat = beat + 16'd1 >= plane_beats;
   wire word_ends = last_beat || slice == SLICE_BITS'(SLICES - 1);
@@ -73,6 +74,8 @@ module result_store #(
   assign command_address = address[31:0];
   assign command_beats = product;
   assign failed = !idle && state == COMMAND && refused;
+  assign failure = too_large ? bitfold_registers_pkg::ERROR_BAD_SIZE
+                             : bitfold_registers_pkg::ERROR_BAD_ADDRESS;
 
   assign read = !idle && state == STREAM && (!held || (beat_taken && word_ends));
   assign read_address = OUTPUT_ADDRESS'(word);

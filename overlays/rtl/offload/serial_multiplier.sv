@@ -4,8 +4,8 @@
 module serial_multiplier (
     input wire aclk,
 
-    input  wire         start,    // one cycle: takes the factors
-    input  wire  [31:0] a,
+    input  wire         start,    // one cycle: takes b
+    input  wire  [31:0] a,        // stays until `done`
     input  wire  [15:0] b,
     output logic        done,     // from 17 cycles after the start until the next
     output logic [28:0] product,
