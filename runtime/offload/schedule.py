@@ -80,21 +80,25 @@ def schedule(engine: Engine, program: Program, frames: int, memory_latency_cycle
         begins = max(array, offer + 1)
         steps = _steps(engine, layer)
         drain = _drain_cycles(layer, engine)
-        pace = max(steps, drain)
-        issue = begins + 2
         beat = offer + read  # when the next beat of the load can come
-        result = None
+        # The array moves a slot a cycle, unless a result waits for the drain. `results` has the
+        # last ones: the slot in which each is there, and how late, in cycles, the array is from
+        # then on.
+        slot, results = begins + 2, []
         for first_row in range(0, layer.rows, engine.rows):
             rows = min(engine.rows, layer.rows - first_row)
-            block = _block_beats(layer, rows)
-            loaded = max(beat, released[buffer]) + block
+            loaded = max(beat, released[buffer]) + _block_beats(layer, rows)
             beat = loaded
-            issue = max(issue, loaded)
-            captured = issue + steps - 1 + ARRAY_CYCLES
-            if result is not None:
-                captured = max(captured, result + pace)
-            result = captured + (frames - 1) * pace
-            issue = max(issue + frames * steps, result - ARRAY_CYCLES + 1)
+            slot = _slot_from(loaded, slot, results)
+            valid, late = slot + steps - 1 + ARRAY_CYCLES, 0
+            if results:
+                late = max(results[-1][1], sum(results[-1]) + drain - valid)
+            slower = max(0, drain - steps)
+            last_frames = range(max(0, frames - ARRAY_CYCLES - 1), frames)
+            results += [(valid + f * steps, late + f * slower) for f in last_frames]
+            results = results[-ARRAY_CYCLES - 1 :]
+            slot += frames * steps
+            result = sum(results[-1])
             released[buffer] = result + drain + 1
             buffer = 1 - buffer
         # The layer before must be taken before the loader fetches another.
@@ -130,6 +134,16 @@ def batch_cycles(
                     one = schedule(engine, step.program, size, memory_latency_cycles)
                     cycles += calls * one.cycles
     return cycles
+
+
+def _slot_from(cycle: int, slot: int, results: list[tuple[int, int]]) -> int:
+    """The first slot of the array, from `slot` on, that is not before `cycle`."""
+    found = max(slot, cycle)
+    for valid, late in results:
+        if found < valid:
+            break
+        found = max(slot, valid, cycle - late)
+    return found
 
 
 def _steps(engine: Engine, layer: Layer) -> int:
