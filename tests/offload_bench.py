@@ -23,6 +23,8 @@ WATCHDOG_CYCLES = 4000
 """Longer than the engine computes without a word to the memory, for programs of this size."""
 LONGEST_CALL_CYCLES = 400_000
 GUARD_BEATS = 512
+NOWHERE = 0x4000_0000
+"""An address behind which there is no memory."""
 
 
 @dataclass(frozen=True)
