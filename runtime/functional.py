@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import singledispatch
+from collections.abc import Callable
 
 import numpy as np
 
 from bitfold.models.errors import DeviceError
 from bitfold.models.network import Network
-from bitfold.overlays.bundle import Bundle, DataflowBundle, OffloadBundle
+from bitfold.overlays.bundle import Bundle, DataflowBundle
 from bitfold.overlays.dataflow import call_cycles
 from bitfold.runtime.device import Call
 from bitfold.runtime.offload.schedule import batch_cycles
@@ -26,9 +26,12 @@ class FunctionalDevice:
 
     def __init__(self, bundle: Bundle):
         self.bundle = bundle
-        self._network: Network | None = getattr(bundle, "network", None)
+        self._network: Network | None = None
+        if isinstance(bundle, DataflowBundle):
+            self.load(bundle.network)
 
     def load(self, network: Network) -> None:
+        self._cycles = _cycles_of(self.bundle, network)
         self._network = network
 
     def run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
@@ -38,24 +41,15 @@ class FunctionalDevice:
         for start in range(0, len(x), FRAMES_AT_ONCE):
             part = slice(start, start + FRAMES_AT_ONCE)
             outputs[part] = self._network(x[part])
-        cycles = _predicted_cycles(self.bundle, self._network, len(x))
-        return outputs, Call(frames=len(x), predicted_cycles=cycles)
+        return outputs, Call(frames=len(x), predicted_cycles=self._cycles(len(x)))
 
     def close(self) -> None:
         pass
 
 
-@singledispatch
-def _predicted_cycles(bundle: Bundle, network: Network, frames: int) -> int:
-    raise NotImplementedError
-
-
-@_predicted_cycles.register
-def _(bundle: DataflowBundle, network: Network, frames: int) -> int:
-    return call_cycles(bundle, frames, MEMORY_LATENCY_CYCLES)
-
-
-@_predicted_cycles.register
-def _(bundle: OffloadBundle, network: Network, frames: int) -> int:
+def _cycles_of(bundle: Bundle, network: Network) -> Callable[[int], int]:
+    """What a batch of so many frames costs; a program is assembled once for all batches."""
+    if isinstance(bundle, DataflowBundle):
+        return lambda frames: call_cycles(bundle, frames, MEMORY_LATENCY_CYCLES)
     steps = split(bundle.engine, network)
-    return batch_cycles(bundle.engine, steps, frames, MEMORY_LATENCY_CYCLES)
+    return lambda frames: batch_cycles(bundle.engine, steps, frames, MEMORY_LATENCY_CYCLES)
