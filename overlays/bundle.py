@@ -3,7 +3,7 @@
     manifest.json                what it is: kind, ids, encodings, folding, predictions, file hashes
     network.json, network.npz    the integer network (of a dataflow overlay)
     rtl/*.sv, images/*.hex       the hardware and its memory images
-    *.bit, *.hwh                 once Vivado has made them
+    boards/NAME/*.bit, *.hwh     once Vivado has made them for the board of that name
 
 Nothing in a bundle is ever run by Python: a simulation library is built on the spot from its RTL.
 """
@@ -30,6 +30,16 @@ from bitfold.overlays.packing import FrameLayout
 FORMAT = 1
 MANIFEST = "manifest.json"
 BUILD_ID_IMAGE = "images/build_id.hex"
+BOARDS = "boards"
+BITSTREAM_STEM = "bitfold"
+
+
+@dataclass(frozen=True)
+class Bitstream:
+    """An overlay's bitstream for one board, with its hardware handoff beside it."""
+
+    bit: Path
+    hwh: Path
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,21 @@ class Bundle:
     def images(self) -> Path:
         """The folder of the memory images."""
         return self.path / "images"
+
+    @property
+    def boards(self) -> list[str]:
+        """The names of the boards that there is a bitstream for."""
+        return sorted({n.split("/")[1] for n in self.files if n.startswith(f"{BOARDS}/")})
+
+    def bitstream(self, board: str) -> Bitstream:
+        """The bitstream for the board of that name. Raises BundleError if there is none."""
+        if board not in self.boards:
+            raise BundleError(
+                f"{self.path}: no bitstream for {board}; make one with "
+                f"`bitfold bitstream {self.path} --board {board}`"
+            )
+        stem = self.path / BOARDS / board / BITSTREAM_STEM
+        return Bitstream(stem.with_suffix(".bit"), stem.with_suffix(".hwh"))
 
     @staticmethod
     def load(path: Path | str, cache: Path | None = None) -> Bundle:
@@ -116,7 +141,7 @@ class DataflowBundle(Bundle):
             "input": _layout(manifest["input"]),
             "output": _layout(manifest["output"]),
             "layers": tuple(manifest["layers"]),
-            "folding": {n: Fold(pe, simd) for n, (pe, simd) in manifest["folding"].items()},
+            "folding": {name: Fold(*fold) for name, fold in manifest["folding"].items()},
             "latency_cycles": int(manifest["latency_cycles"]),
             "initiation_interval": int(manifest["initiation_interval"]),
         }
@@ -154,6 +179,37 @@ def write_bundle(
         raise BundleError(
             f"{path}: can't be written ({error.strerror or error}); choose another place"
         ) from error
+
+
+def add_bitstream(bundle: Bundle, board: str, bit: bytes, hwh: str) -> Bundle:
+    """Adds a bitstream for the board of that name to `bundle`, in place of any older one.
+
+    Whole or not at all; the build id stays. Gives the bundle as it is then. Raises BundleError if
+    it has changed on disk or can't be written.
+    """
+    Bundle.load(bundle.path)
+    stem = f"{BOARDS}/{board}/{BITSTREAM_STEM}"
+    added = {f"{stem}.bit": bit, f"{stem}.hwh": hwh.encode()}
+    path = bundle.path
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
+            new = Path(scratch) / "new"
+            shutil.copytree(path, new)
+            for name, content in added.items():
+                (new / name).parent.mkdir(parents=True, exist_ok=True)
+                (new / name).write_bytes(content)
+            document = json.loads((new / MANIFEST).read_text())
+            hashes = {**document["files"], **{name: _sha256(new / name) for name in added}}
+            document["files"] = dict(sorted(hashes.items()))
+            document["sha256"] = _seal(document)
+            (new / MANIFEST).write_text(json.dumps(document, indent=1) + "\n")
+            path.replace(Path(scratch) / "old")
+            new.replace(path)
+    except OSError as error:
+        raise BundleError(
+            f"{path}: can't be written ({error.strerror or error}); choose another place"
+        ) from error
+    return Bundle.load(path)
 
 
 def _write_bundle(

@@ -1,5 +1,6 @@
 """The register table: consistent in itself, and the same in SystemVerilog."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from bitfold.overlays.registers import (
     ADDRESS_BITS,
     REGISTERS,
     TABLE,
+    WATCHDOG_DEFAULT_CYCLES,
     ErrorCode,
     render_markdown,
     render_package,
@@ -20,6 +22,16 @@ PORTS = REGISTERS.STALLED_PORTS
 
 def test_the_committed_package_is_the_one_that_the_table_renders():
     assert (SHELL / "bitfold_registers_pkg.sv").read_text() == render_package()
+
+
+def test_the_watchdogs_default_is_that_of_the_rtl():
+    found = [
+        1 << int(shift)
+        for file in SHELL.parent.rglob("*.sv")
+        for shift in re.findall(r"WATCHDOG_DEFAULT\(?\s*=?\s*32'd1 << (\d+)", file.read_text())
+    ]
+    assert len(found) >= 2
+    assert set(found) == {WATCHDOG_DEFAULT_CYCLES}
 
 
 def test_no_two_registers_share_an_offset_and_all_fit_the_address():

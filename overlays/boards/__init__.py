@@ -1,0 +1,1 @@
+"""The boards: the system around an overlay, its hardware handoff, and the Tcl that makes it."""
