@@ -19,6 +19,8 @@ from types import SimpleNamespace
 MAGIC = 0xB17F01D0
 ABI_VERSION = 1
 ADDRESS_BITS = 12
+WATCHDOG_DEFAULT_CYCLES = 1 << 24
+"""What WATCHDOG stands for while it is 0."""
 
 
 class Access(Enum):

@@ -29,23 +29,27 @@ class DataflowDriver(Driver):
         parts, calls = [], []
         for start in range(0, len(x), frames):
             part = x[start : start + frames]
+            predicted = call_cycles(self.bundle, len(part), self.port.memory_latency_cycles)
             beats = self._call(
-                self.bundle.input.pack(part), len(part) * self.bundle.output.beats, len(part)
+                self.bundle.input.pack(part),
+                len(part) * self.bundle.output.beats,
+                len(part),
+                predicted,
             )
             parts.append(self.bundle.output.unpack(beats))
-            calls.append(self._report(len(part)))
+            calls.append(self._report(len(part), predicted))
         if not calls:
             return np.zeros((0, self.bundle.output.elements), np.int64), Call(0, 0, 0)
         return np.concatenate(parts), total(calls)
 
-    def _report(self, frames: int) -> Call:
+    def _report(self, frames: int, predicted_cycles: int) -> Call:
         first_in, first_out, last_out = (
             self.port.read(register.offset)
             for register in (REGISTERS.FIRST_IN, REGISTERS.FIRST_OUT, REGISTERS.LAST_OUT)
         )
         return Call(
             frames=frames,
-            predicted_cycles=call_cycles(self.bundle, frames, self.port.memory_latency_cycles),
+            predicted_cycles=predicted_cycles,
             cycles=self._cycles(),
             latency_cycles=first_out - first_in,
             initiation_interval=(last_out - first_out) / (frames - 1) if frames > 1 else None,

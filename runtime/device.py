@@ -32,6 +32,8 @@ class Device(Protocol):
     """Runs frames of integers through the overlay of one bundle."""
 
     name: str
+    clock_mhz: float
+    """The overlay's clock: of a board what it is set to, else what the bundle states."""
 
     def load(self, network: Network) -> None:
         """Makes `network` the one that runs.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 
@@ -13,7 +14,9 @@ from bitfold.overlays.registers import (
     ABI_VERSION,
     MAGIC,
     REGISTERS,
+    WATCHDOG_DEFAULT_CYCLES,
     ErrorCode,
+    Field,
     Kind,
     Register,
     stall_reason,
@@ -22,17 +25,36 @@ from bitfold.runtime.device import Call, Port
 
 MAX_CALL_BEATS = 1 << 20
 """A call moves at most 8 MiB each way; more frames take more calls."""
+SLOWEST = 10
+"""A call may take so many times what is predicted: memory is shared with the processor."""
+WATCHDOGS = 4
+"""And so many periods of the watchdog more, which should end it before the runtime does."""
+PATIENCE_S = 5.0
+"""How long the cycle counter may stand still during a call."""
 
 
 class Driver:
-    """One overlay behind `port`. Raises DeviceError unless it is the one that `bundle` is."""
+    """One overlay behind `port`. Raises DeviceError unless it is the one that `bundle` is.
+
+    No wait is without a limit: the watchdog ends a call in which nothing moves; this ends one that
+    takes `limit_cycles` (by default SLOWEST times the predicted ones and WATCHDOGS periods of the
+    watchdog), and one whose cycle counter stands still for PATIENCE_S.
+    """
 
     def __init__(self, bundle: Bundle, port: Port):
         self.bundle = bundle
         self.port = port
-        self._check_overlay()
+        self.limit_cycles: int | None = None
+        self.check_overlay()
 
-    def _call(self, sent: np.ndarray, expected_beats: int, frames: int, **settings) -> np.ndarray:
+    def _call(
+        self,
+        sent: np.ndarray,
+        expected_beats: int,
+        frames: int,
+        predicted_cycles: int,
+        **settings: int,
+    ) -> np.ndarray:
         """One call: `sent` beats lie at SOURCE, the `expected_beats` at DESTINATION come back.
 
         `settings` are further registers. Raises DeviceError or StallError.
@@ -50,30 +72,37 @@ class Driver:
             }
             for name, value in settings.items():
                 self.port.write(getattr(REGISTERS, name).offset, value)
-            self._start_and_wait(frames)
+            self._start_and_wait(frames, predicted_cycles)
             destination.invalidate()
             return destination.beats.copy()
 
-    def _start_and_wait(self, frames: int) -> None:
+    def _start_and_wait(self, frames: int, predicted_cycles: int) -> None:
         control, status = REGISTERS.CONTROL, REGISTERS.STATUS
         enabled = control["irq_enable"].mask
         self.port.write(REGISTERS.IRQ_PENDING.offset, REGISTERS.IRQ_PENDING["done"].mask)
         self.port.write(control.offset, enabled | control["start"].mask)
         try:
-            word = self.port.read(status.offset)
-            while not status["done"].get(word):
-                self.port.wait()
-                word = self.port.read(status.offset)
+            overdue = self._wait_for(status["done"], self._limit(SLOWEST * predicted_cycles))
         except BaseException:  # an interrupted call must not write into freed memory
             self._reset()
             raise
-        error = ErrorCode(status["error"].get(word))
-        if error is ErrorCode.NONE:
+        error = ErrorCode(status["error"].get(self.port.read(status.offset)))
+        if error is ErrorCode.NONE and not overdue:
             return
-        taken = self.port.read(REGISTERS.FRAMES_IN.offset)
         given = self.port.read(REGISTERS.FRAMES_OUT.offset)
+        taken = self.port.read(REGISTERS.FRAMES_IN.offset)
         stalled = self.port.read(REGISTERS.STALLED_PORTS.offset)
         progress = f"{taken} of {frames} frames went in, {given} came out"
+        if overdue:
+            side = "input" if taken < frames else "output"
+            remedy = "the call was ended, and another can be made"
+            try:
+                self._reset()
+            except DeviceError as error:
+                remedy = str(error)
+            raise StallError(
+                f"{self.bundle.name}: stalled at its {side}: {overdue} ({progress}); {remedy}"
+            )
         if error is ErrorCode.WATCHDOG:
             raise StallError(
                 f"{self.bundle.name}: stalled: {stall_reason(stalled)} ({progress}); "
@@ -83,8 +112,9 @@ class Driver:
 
     def _free_the_bus(self) -> None:
         """Lets the memory give what it owes an earlier call, if it came back to life."""
-        stuck = REGISTERS.STATUS["bus_stuck"]
-        if stuck.get(self.port.read(REGISTERS.STATUS.offset)):
+        stuck, idle = REGISTERS.STATUS["bus_stuck"], REGISTERS.STATUS["idle"]
+        word = self.port.read(REGISTERS.STATUS.offset)
+        if stuck.get(word) or not idle.get(word):
             self._reset()
             if stuck.get(self.port.read(REGISTERS.STATUS.offset)):
                 raise DeviceError(
@@ -95,17 +125,53 @@ class Driver:
     def _reset(self) -> None:
         """Ends any call; returns when the bus has drained, or is stuck: the watchdog sees to it."""
         self.port.write(REGISTERS.CONTROL.offset, REGISTERS.CONTROL["soft_reset"].mask)
-        while not REGISTERS.STATUS["idle"].get(self.port.read(REGISTERS.STATUS.offset)):
+        overdue = self._wait_for(REGISTERS.STATUS["idle"], self._limit(0), self._cycles())
+        if overdue:
+            raise DeviceError(
+                f"{self.bundle.name}: does not come to rest after a reset: {overdue}; load the "
+                "overlay anew"
+            )
+
+    def _limit(self, cycles: int) -> int:
+        """The cycles that are too many where `cycles` are plenty, unless a limit was set."""
+        watchdog = self.port.read(REGISTERS.WATCHDOG.offset) or WATCHDOG_DEFAULT_CYCLES
+        return self.limit_cycles or cycles + WATCHDOGS * watchdog
+
+    def _wait_for(self, field: Field, limit_cycles: int, since: int = 0) -> str | None:
+        """Returns once the `field` of STATUS is set, or says why it waits no more.
+
+        The limit counts from where the cycle counter was at `since`; a call starts it at 0.
+        """
+        overdue, last, moved = None, None, time.monotonic()
+        while not field.get(self.port.read(REGISTERS.STATUS.offset)):
+            if overdue:
+                return overdue
             self.port.wait()
+            # In the overlay's own time, so that a simulated board is given as long as a real one.
+            cycles = self._cycles()
+            if cycles != last:
+                last, moved = cycles, time.monotonic()
+            if cycles - since >= limit_cycles:
+                overdue = f"it took {limit_cycles} cycles and did not finish"
+            elif time.monotonic() - moved > PATIENCE_S:
+                overdue = f"its cycle counter stood still for {PATIENCE_S:g} s: it has no clock"
+        return None
 
     def _cycles(self) -> int:
-        read = self.port.read
-        return read(REGISTERS.CYCLES_LOW.offset) | read(REGISTERS.CYCLES_HIGH.offset) << 32
+        """Of the last call, or so far."""
+        low, high = REGISTERS.CYCLES_LOW.offset, REGISTERS.CYCLES_HIGH.offset
+        upper = self.port.read(high)
+        while True:
+            lower, before = self.port.read(low), upper
+            upper = self.port.read(high)
+            if upper == before:
+                return lower | upper << 32
 
     def _layer_counters(self, register: Register, layers: Iterable[str]) -> dict[str, int]:
         return {layer: self.port.read(register.at(i)) for i, layer in enumerate(layers)}
 
-    def _check_overlay(self) -> None:
+    def check_overlay(self) -> None:
+        """Raises DeviceError unless the overlay on the device is the bundle's."""
         magic, version = (
             self.port.read(register.offset) for register in (REGISTERS.MAGIC, REGISTERS.ABI_VERSION)
         )

@@ -59,6 +59,7 @@ class VerilatedDevice:
         self.port = VerilatedPort(library, bundle.images, memory)
         self._driver = open_driver(bundle, self.port)
         self.port.write(REGISTERS.WATCHDOG.offset, watchdog_cycles)
+        self.clock_mhz = bundle.clock_mhz
 
     def load(self, network: Network) -> None:
         self._driver.load(network)
@@ -71,14 +72,25 @@ class VerilatedDevice:
 
 
 class VerilatedPort:
-    """Registers and memory of a simulated overlay, cycle by cycle."""
+    """Registers and memory of a simulated overlay, cycle by cycle.
 
-    def __init__(self, library: Path, images: Path, memory: Memory = Memory()):
+    `contents`: what the memory holds from MEMORY_BASE on, uint64, one a beat; by default its own.
+    """
+
+    def __init__(
+        self,
+        library: Path,
+        images: Path,
+        memory: Memory = Memory(),
+        contents: np.ndarray | None = None,
+    ):
         self._library = _load(library)
-        self._memory = np.zeros(MEMORY_BYTES // BEAT_BYTES, np.uint64)
+        if contents is None:
+            contents = np.zeros(MEMORY_BYTES // BEAT_BYTES, np.uint64)
+        self._memory = contents
         self._used = 0  # beats handed out; buffers are freed in the order of a stack
         self._handle = self._library.bitfold_open(
-            self._memory.ctypes.data, MEMORY_BASE, MEMORY_BYTES, str(images).encode()
+            contents.ctypes.data, MEMORY_BASE, contents.nbytes, str(images).encode()
         )
         self._close = weakref.finalize(self, self._library.bitfold_close, self._handle)
         self.configure(memory)
@@ -110,7 +122,11 @@ class VerilatedPort:
         return buffer
 
     def wait(self) -> None:
-        self._ask("run", CYCLES_A_WAIT)
+        self.go_on(CYCLES_A_WAIT)
+
+    def go_on(self, cycles: int) -> None:
+        """Lets `cycles` go by, fewer if the overlay interrupts."""
+        self._ask("run", cycles)
         if self._ask("failed"):
             raise DeviceError("an assertion in the RTL failed; it is printed above")
 

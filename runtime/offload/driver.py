@@ -55,26 +55,29 @@ class OffloadDriver(Driver):
         for start in range(0, len(x), frames):
             part = x[start : start + frames]
             expected_beats = len(part) * program.output.beats
+            predicted = schedule(
+                self.bundle.engine, program, len(part), self.port.memory_latency_cycles
+            )
             beats = self._call(
                 program.input.pack(part),
                 expected_beats,
                 len(part),
+                predicted.cycles,
                 DESTINATION_BEATS=expected_beats,
                 PROGRAM_ADDRESS=self._images[id(program)].address,
                 PROGRAM_LENGTH=len(program.layers),
             )
             parts.append(program.values(beats))
-            calls.append(self._report(program, len(part)))
+            calls.append(self._report(program, len(part), predicted.cycles))
         if not calls:
             return np.zeros((0, program.output.elements), np.int64), Call(0, 0, 0)
         return np.concatenate(parts), total(calls)
 
-    def _report(self, program: Program, frames: int) -> Call:
+    def _report(self, program: Program, frames: int, predicted_cycles: int) -> Call:
         names = [layer.name for layer in program.layers]
-        predicted = schedule(self.bundle.engine, program, frames, self.port.memory_latency_cycles)
         return Call(
             frames=frames,
-            predicted_cycles=predicted.cycles,
+            predicted_cycles=predicted_cycles,
             cycles=self._cycles(),
             busy_cycles=self._layer_counters(REGISTERS.LAYER_BUSY, names),
             stalled_cycles=self._layer_counters(REGISTERS.LAYER_STALLED, names),

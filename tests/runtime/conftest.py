@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 from random_networks import Shape, random_network
 
@@ -11,6 +13,16 @@ from bitfold.overlays.bundle import Bundle
 from bitfold.overlays.dataflow import Fold
 
 SHAPE = Shape((8, 6, 5), ("UINT4", "BIPOLAR"), ("INT3", "BIPOLAR"), None, False, False)
+
+
+@pytest.fixture
+def board(cache):
+    """The emulated board, where pynq finds it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pynq's libraries warn of each other
+        from bitfold.runtime.emulated_board import EmulatedBoard, plug_in, unplug
+    yield plug_in(EmulatedBoard(cache=cache))
+    unplug()
 
 
 @pytest.fixture(scope="session")

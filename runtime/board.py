@@ -1,0 +1,260 @@
+"""A PYNQ board as a device, through pynq's public API only: Overlay, allocate, MMIO, Interrupt."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import tempfile
+import time
+import warnings
+import weakref
+from contextlib import suppress
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from pynq import MMIO, Clocks, Interrupt, Overlay, allocate
+from pynq.pl_server import Device as PynqDevice
+
+from bitfold.models.errors import BitfoldError, DeviceError
+from bitfold.models.network import Network
+from bitfold.overlays.boards.system import System
+from bitfold.overlays.bundle import Bundle
+from bitfold.overlays.packing import BEAT_BYTES
+from bitfold.overlays.registers import REGISTERS
+from bitfold.runtime.device import Call
+from bitfold.runtime.drivers import open_driver
+
+POLL_S = 0.001
+"""How long the processor watches the status of a call before it does something else."""
+WAIT_S = 0.1
+"""The longest wait for an interrupt between two looks at the status."""
+
+
+def find_board() -> PynqDevice | None:
+    """The board that pynq has here, real or emulated; None where it has none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pynq warns where it finds no device
+        try:
+            found = PynqDevice.active_device
+        except RuntimeError:
+            return None
+    return None if found.has_capability("CALLABLE") else found  # a card in a PC is no board
+
+
+class BoardDevice:
+    """Loads the bitstream of `bundle` into the board and runs frames through it.
+
+    `bitstream`: a .bit with its .hwh beside it, by default the bundle's own. `board`: a device of
+    pynq, by default the one that it finds. A call in which nothing moves for `watchdog_cycles` (0:
+    the overlay's default) is ended by the overlay, one that takes `limit_cycles` (by default plenty
+    more than predicted) by the runtime.
+
+    No other process can open the board until this one has closed it or ended. Raises DeviceError
+    where there is no board, another process has it, or it does not take the bitstream, and
+    BuildIdError where the bitstream is of another build than the bundle.
+    """
+
+    name = "board"
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        bitstream: Path | str | None = None,
+        board: PynqDevice | None = None,
+        watchdog_cycles: int = 0,
+        limit_cycles: int | None = None,
+    ):
+        board = board or find_board()
+        if board is None:
+            raise DeviceError(
+                "pynq finds no board here; run this on one, or on an emulated one: "
+                "`bitfold emulate SCRIPT`"
+            )
+        if hasattr(board, "emulated_bitstream"):
+            self.name = "emulated board"  # so that nobody takes its results for a real one's
+        self._lock = _Lock.of(board.tag)
+        self._watchdog_cycles = watchdog_cycles
+        bitstream = Path(bitstream or _own_bitstream(bundle, board))
+        self._overlay = _load(bitstream, board)
+        self.port = BoardPort(self._overlay)
+        self._driver = open_driver(bundle, self.port)
+        self._driver.limit_cycles = limit_cycles
+        self._set_watchdog()
+        self.clock_mhz = _clock_mhz() or bundle.clock_mhz
+
+    def load(self, network: Network) -> None:
+        self._be_ready()
+        self._driver.load(network)
+
+    def run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
+        self._be_ready()
+        return self._driver.run(x)
+
+    def close(self) -> None:
+        self._lock = self._driver = self._overlay = None
+
+    def _be_ready(self) -> None:
+        """Loads the overlay again if another bundle's took its place in the meantime."""
+        if self._lock is None:
+            raise DeviceError("the board was closed; open the bundle again")
+        if not self._overlay.is_loaded():
+            self._overlay.download()
+            self.port.attach(self._overlay)
+            self._driver.check_overlay()
+            self._set_watchdog()
+
+    def _set_watchdog(self) -> None:
+        self.port.write(REGISTERS.WATCHDOG.offset, self._watchdog_cycles)
+
+
+class BoardPort:
+    """Registers and memory of the overlay that is loaded."""
+
+    memory_latency_cycles = 20
+
+    def __init__(self, overlay: Overlay):
+        self.attach(overlay)
+
+    def attach(self, overlay: Overlay) -> None:
+        """Finds the overlay's registers and its interrupt, where it was just loaded."""
+        if System.ip not in overlay.ip_dict:
+            raise DeviceError(
+                f"{overlay.bitfile_name}: holds no {System.ip}, so it is no bitfold overlay; load "
+                "the bundle's own bitstream"
+            )
+        entry = overlay.ip_dict[System.ip]
+        self._board = overlay.device
+        self._registers = MMIO(entry["phys_addr"], entry["addr_range"], device=self._board)
+        self._interrupt = _interrupt(overlay)
+
+    def read(self, offset: int) -> int:
+        return self._registers.read(offset)
+
+    def write(self, offset: int, value: int) -> None:
+        self._registers.write(offset, int(value))
+
+    def allocate(self, beats: int) -> BoardBuffer:
+        size = beats * BEAT_BYTES
+        try:
+            memory = allocate((beats,), np.uint64, target=self._board, cacheable=1)
+        except (RuntimeError, MemoryError, OSError) as error:
+            raise DeviceError(
+                f"the board has no {size} bytes of contiguous memory left ({error}); run fewer "
+                "frames at a time, or free buffers of other programs"
+            ) from error
+        if memory.nbytes < size or memory.device_address + size > 1 << 32:
+            raise DeviceError(
+                f"pynq gave {memory.nbytes} bytes at 0x{memory.device_address:X} for {size} below "
+                "4 GiB; the overlay can't use them"
+            )
+        return BoardBuffer(memory)
+
+    def wait(self) -> None:
+        done, give_up = REGISTERS.STATUS["done"], time.monotonic() + POLL_S
+        while time.monotonic() < give_up:
+            if done.get(self.read(REGISTERS.STATUS.offset)):
+                return
+        loop = _event_loop()
+        if self._interrupt is None or loop is None or loop.is_running():
+            time.sleep(POLL_S)
+            return
+        # Whether it came or not, the driver looks at the status, and waits again if need be.
+        with suppress(asyncio.TimeoutError):
+            loop.run_until_complete(asyncio.wait_for(self._interrupt.wait(), WAIT_S))
+
+
+class BoardBuffer:
+    """Contiguous memory that pynq allocated, with the processor's cache in front of it."""
+
+    def __init__(self, memory):
+        self._memory = memory
+        self.address = memory.device_address
+        self.beats = np.asarray(memory)
+
+    def flush(self) -> None:
+        self._memory.flush()
+
+    def invalidate(self) -> None:
+        self._memory.invalidate()
+
+    def free(self) -> None:
+        self.beats = None  # pynq unmaps what it looked at
+        self._memory.freebuffer()
+
+
+class _Lock:
+    """The right of this process to use a board; held for as long as somebody holds this."""
+
+    _held: ClassVar[weakref.WeakValueDictionary[str, _Lock]] = weakref.WeakValueDictionary()
+
+    @classmethod
+    def of(cls, tag: str) -> _Lock:
+        """The lock on the board that pynq calls `tag`. Raises DeviceError if another has it."""
+        lock = cls._held.get(tag) or cls(tag)
+        cls._held[tag] = lock
+        return lock
+
+    def __init__(self, tag: str):
+        path = Path(tempfile.gettempdir()) / f"bitfold-{tag}.lock"
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        weakref.finalize(self, os.close, file)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(file, 20).decode() or "another"
+            raise DeviceError(
+                f"the board {tag} is in use by process {holder}; end that, or let it close its "
+                "Accelerator"
+            ) from error
+        os.ftruncate(file, 0)
+        os.write(file, str(os.getpid()).encode())
+
+
+def _own_bitstream(bundle: Bundle, board: PynqDevice) -> Path:
+    make = getattr(board, "emulated_bitstream", None)
+    if make:
+        return make(bundle)
+    named = os.environ.get("BOARD", "").lower()  # as the images of PYNQ set it
+    if not named and len(bundle.boards) == 1:
+        named = bundle.boards[0]
+    return bundle.bitstream(named or "this board").bit
+
+
+def _load(bitstream: Path, board: PynqDevice) -> Overlay:
+    try:
+        return Overlay(str(bitstream), device=board)
+    except BitfoldError:
+        raise
+    except Exception as error:  # pynq has no family of errors
+        raise DeviceError(f"{bitstream}: pynq can't load it: {error!r}") from error
+
+
+def _clock_mhz() -> float | None:
+    """What the overlay's clock is set to; None where pynq can't tell (3.0 on an emulated board)."""
+    try:
+        return Clocks.fclk0_mhz
+    except RuntimeError:
+        return None
+
+
+def _interrupt(overlay: Overlay) -> Interrupt | None:
+    """The overlay's interrupt; None where the system hands none on, and a call is polled."""
+    pin = f"{System.ip}/{System.interrupt_port}"
+    if pin not in overlay.interrupt_pins or _event_loop() is None:
+        return None
+    try:
+        return Interrupt(pin)
+    except (ValueError, OSError):
+        return None
+
+
+def _event_loop() -> asyncio.AbstractEventLoop | None:
+    """The loop that pynq listens to interrupts in; None in a thread that has none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # newer Pythons warn where they make the loop
+        try:
+            return asyncio.get_event_loop()
+        except RuntimeError:
+            return None

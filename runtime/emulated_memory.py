@@ -1,0 +1,78 @@
+"""The memory of an emulated board: what the overlay sees of it, and what the CPU's cache holds."""
+
+from __future__ import annotations
+
+import numpy as np
+
+PAGE_BYTES = 4096
+LINE_BYTES = 32
+"""Of the Cortex-A9's cache."""
+
+
+class EmulatedMemory:
+    """`size` bytes from byte address `base` on, handed out in pages, as contiguous memory is."""
+
+    def __init__(self, base: int, size: int):
+        self.base, self.size = base, size
+        self.beats = np.zeros(size // 8, np.uint64)
+        self._bytes = self.beats.view(np.uint8)
+        self._taken: dict[int, int] = {}  # bytes, by address
+
+    def take(self, size: int) -> int:
+        """The address of `size` bytes, all 0. Raises MemoryError if no gap is that large."""
+        size = -(-max(size, 1) // PAGE_BYTES) * PAGE_BYTES
+        address = self.base
+        for taken in sorted(self._taken):
+            if taken - address >= size:
+                break
+            address = taken + self._taken[taken]
+        if address + size > self.base + self.size:
+            raise MemoryError(f"no {size} contiguous bytes are free of {self.size}")
+        self._taken[address] = size
+        self.at(address, size)[:] = 0
+        return address
+
+    def give_back(self, address: int) -> None:
+        """Frees what was taken there."""
+        del self._taken[address]
+
+    def at(self, address: int, size: int) -> np.ndarray:
+        """The `size` bytes at `address` as the overlay sees them, a uint8 view."""
+        return self._bytes[address - self.base :][:size]
+
+
+class Cache:
+    """What the CPU sees of `size` bytes at `address`: its own copy, until told otherwise.
+
+    A real cache may write a changed line back at any time. This one does it when that hurts most:
+    not before a flush if the overlay waits for the data, and just before an invalidate if the
+    overlay has put its own there. A line counts as changed when its bytes differ from when it was
+    last in step with the memory, so that writing the same again changes none.
+    """
+
+    def __init__(self, memory: EmulatedMemory, address: int, size: int):
+        self._memory, self._address = memory, address
+        self._in_step = memory.at(address, size).copy()
+        self.bytes = self._in_step.copy()
+        """The CPU's copy, uint8."""
+
+    def flush(self, start: int, size: int) -> None:
+        """Writes the changed lines among those of `size` bytes from offset `start` back."""
+        part = self._lines(start, size)
+        changed = self.bytes[part] != self._in_step[part]
+        lines = np.add.reduceat(changed, np.arange(0, changed.size, LINE_BYTES)) > 0
+        written = np.repeat(lines, LINE_BYTES)[: changed.size]
+        memory = self._memory.at(self._address, self.bytes.size)[part]
+        memory[written] = self.bytes[part][written]
+        self._in_step[part][written] = memory[written]
+
+    def invalidate(self, start: int, size: int) -> None:
+        """Takes the lines of `size` bytes from offset `start` anew from the memory."""
+        self.flush(start, size)
+        part = self._lines(start, size)
+        self.bytes[part] = self._memory.at(self._address, self.bytes.size)[part]
+        self._in_step[part] = self.bytes[part]
+
+    def _lines(self, start: int, size: int) -> slice:
+        end = -(-(start + size) // LINE_BYTES) * LINE_BYTES
+        return slice(start // LINE_BYTES * LINE_BYTES, min(end, self.bytes.size))
