@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import platform
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,7 +21,7 @@ from bitfold.runtime.functional import FunctionalDevice
 from bitfold.runtime.library import Library
 from bitfold.runtime.verilated import VerilatedDevice
 
-DEVICES = ("auto", "functional", "verilated")
+DEVICES = ("auto", "functional", "verilated", "board")
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,10 @@ class Accelerator:
     the network fits; `overlay` "dataflow" or "offload" insists. `network` may be left out where the
     bundles are made for only one.
 
-    `device` says where it runs: "verilated" (the RTL itself, simulated cycle by cycle),
-    "functional" (the same integers by arithmetic, faster, with predicted cycles), "auto" (verilated
-    where Verilator and g++ are installed, else functional), or a Device that was made already.
+    `device` says where it runs: "board" (a PYNQ board, real or emulated), "verilated" (the RTL
+    itself, simulated cycle by cycle), "functional" (the same integers by arithmetic, faster, with
+    predicted cycles), "auto" (the board where pynq has one, else verilated where Verilator and g++
+    are installed, else functional), or a Device that was made already.
     `progress` is told each slow step of a build.
 
         accelerator = Accelerator("iris.bundle")
@@ -99,8 +103,14 @@ class Accelerator:
         Raises InputError for the wrong shape, dtype or range and for NaN, DeviceError for a call
         that failed.
         """
-        outputs, self.last_call = self.device.run(self.network.quantize(x))
+        outputs, self.last_call = self.device.run(self._integers(x))
         return outputs
+
+    def _integers(self, x: np.ndarray) -> np.ndarray:
+        x = np.asarray(x)
+        if x.dtype.kind in "iu" and isinstance(self.device, FunctionalDevice):
+            return x  # which reads any integers, and checks them on the way
+        return self.network.quantize(x)
 
     def scores(self, x: np.ndarray) -> np.ndarray:
         """Like `run`, as the model's own float32 outputs (batch, outputs)."""
@@ -150,10 +160,10 @@ class Accelerator:
         return {
             "overlay": self.bundle.kind,
             "device": self.device.name,
-            "clock_mhz": self.bundle.clock_mhz,
+            "clock_mhz": self.device.clock_mhz,
             **asdict(figures),
-            "frames_per_second": frames * self.bundle.clock_mhz * 1e6 / cycles,
-            "latency_us": latency / self.bundle.clock_mhz,
+            "frames_per_second": frames * self.device.clock_mhz * 1e6 / cycles,
+            "latency_us": latency / self.device.clock_mhz,
         }
 
     def close(self) -> None:
@@ -173,10 +183,36 @@ def _open(
 ) -> Device:
     if not isinstance(device, str):
         return device
+    if device == "auto" and _has_board():
+        device = "board"
     if device == "auto":
         device = "verilated" if verilator.is_installed() else "functional"
+    if device == "board":
+        return _open_board(bundle)
     if device == "verilated":
         return VerilatedDevice(bundle, cache=cache, progress=progress)
     if device == "functional":
-        return FunctionalDevice(bundle)
+        return FunctionalDevice(bundle, cache)
     raise DeviceError(f"device {device!r} is unknown; choose one of {', '.join(DEVICES)}")
+
+
+def _open_board(bundle: Bundle) -> Device:
+    try:
+        from bitfold.runtime.board import BoardDevice
+    except ImportError as error:
+        raise DeviceError(
+            f"pynq can't be imported here ({error}); a PYNQ board has it, and for an emulated one "
+            "pip install 'bitfold[board]'"
+        ) from error
+    return BoardDevice(bundle)
+
+
+def _has_board() -> bool:
+    # pynq takes seconds to import: only where there may be a board, or somebody imported it.
+    if "pynq" not in sys.modules and platform.machine() not in ("armv7l", "aarch64"):
+        return False
+    if importlib.util.find_spec("pynq") is None:
+        return False
+    from bitfold.runtime.board import find_board
+
+    return find_board() is not None

@@ -3,53 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
-from bitfold.models.errors import DeviceError
+from bitfold.models.errors import DeviceError, InputError
 from bitfold.models.network import Network
-from bitfold.overlays.bundle import Bundle, DataflowBundle
+from bitfold.overlays.bundle import Bundle, DataflowBundle, default_cache
 from bitfold.overlays.dataflow import call_cycles
+from bitfold.runtime import cplusplus
+from bitfold.runtime.arithmetic import CompiledNetwork, layers_of
 from bitfold.runtime.device import Call
 from bitfold.runtime.offload.schedule import batch_cycles
 from bitfold.runtime.offload.steps import split
 
 MEMORY_LATENCY_CYCLES = 20
 FRAMES_AT_ONCE = 4096
-"""So that any batch runs in bounded memory."""
+"""So that any batch runs in bounded memory in NumPy."""
 
 
 class FunctionalDevice:
-    """Gives what the overlay of `bundle` would give, and what it would cost."""
+    """Gives what the overlay of `bundle` would give, and what it would cost.
+
+    Where g++ is installed the arithmetic is compiled, once for all networks, to `cache`; elsewhere
+    NumPy does it. `threads` 0 stands for all cores where a batch is worth it. Unlike the other
+    devices it checks its input: `run` raises InputError as the network does.
+    """
 
     name = "functional"
 
-    def __init__(self, bundle: Bundle):
+    def __init__(self, bundle: Bundle, cache: Path | None = None, threads: int = 0):
         self.bundle = bundle
-        self._network: Network | None = None
+        self.clock_mhz = bundle.clock_mhz
+        self._cache = cache or default_cache()
+        self._threads = threads
+        self._compute: Callable[[np.ndarray], np.ndarray] | None = None
         if isinstance(bundle, DataflowBundle):
             self.load(bundle.network)
 
     def load(self, network: Network) -> None:
-        self._cycles = _cycles_of(self.bundle, network)
-        self._network = network
+        # Calls of one size cost the same, so they share what says so.
+        self._call = lru_cache(maxsize=256)(_cost_of(self.bundle, network))
+        layers = layers_of(network) if cplusplus.is_installed() else None
+        if layers:
+            self._compute = CompiledNetwork(network, layers, self._cache, self._threads)
+        else:
+            self._compute = lambda x: in_numpy(network, x)
 
     def run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
-        if self._network is None:
+        if self._compute is None:
             raise DeviceError(f"{self.bundle.name}: no network is loaded; load one first")
-        outputs = np.empty((len(x), self._network.tensors[self._network.output].size), np.int64)
-        for start in range(0, len(x), FRAMES_AT_ONCE):
-            part = slice(start, start + FRAMES_AT_ONCE)
-            outputs[part] = self._network(x[part])
-        return outputs, Call(frames=len(x), predicted_cycles=self._cycles(len(x)))
+        outputs = self._compute(np.asarray(x))
+        return outputs, self._call(len(outputs))
 
     def close(self) -> None:
         pass
 
 
-def _cycles_of(bundle: Bundle, network: Network) -> Callable[[int], int]:
+def in_numpy(network: Network, x: np.ndarray) -> np.ndarray:
+    """What NumPy makes of `x`."""
+    if x.ndim < 2 or len(x) <= FRAMES_AT_ONCE:
+        return network(x)
+    outputs = np.empty((len(x), network.tensors[network.output].size), np.int64)
+    for start in range(0, len(x), FRAMES_AT_ONCE):
+        part = slice(start, start + FRAMES_AT_ONCE)
+        try:
+            outputs[part] = network(x[part])
+        except InputError:
+            network.check_input(x)  # which tells the index in all of it
+            raise
+    return outputs
+
+
+def _cost_of(bundle: Bundle, network: Network) -> Callable[[int], Call]:
     """What a batch of so many frames costs; a program is assembled once for all batches."""
     if isinstance(bundle, DataflowBundle):
-        return lambda frames: call_cycles(bundle, frames, MEMORY_LATENCY_CYCLES)
+        return lambda frames: Call(frames, call_cycles(bundle, frames, MEMORY_LATENCY_CYCLES))
     steps = split(bundle.engine, network)
-    return lambda frames: batch_cycles(bundle.engine, steps, frames, MEMORY_LATENCY_CYCLES)
+    return lambda frames: Call(
+        frames, batch_cycles(bundle.engine, steps, frames, MEMORY_LATENCY_CYCLES)
+    )

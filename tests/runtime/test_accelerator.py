@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import zipfile
 from dataclasses import replace
 
@@ -16,10 +17,17 @@ from bitfold.models.host import HostOp
 from bitfold.overlays.dataflow import Fold
 from bitfold.runtime import driver, functional, verilator
 from bitfold.runtime.accelerator import Accelerator
+from bitfold.runtime.emulated_board import unplug
 from bitfold.runtime.verilated import Memory, VerilatedDevice
 
-EMULATED = ("functional", "verilated")
+EMULATED = ("functional", "verilated", "board")
+NAMES = {"board": "emulated board"}
 FOLDING = {"fc0": Fold(2, 4), "fc1": Fold(1, 3)}
+
+
+@pytest.fixture(autouse=True)
+def plugged_in(board):
+    """The board that "board" stands for."""
 
 
 @pytest.fixture(params=EMULATED)
@@ -100,7 +108,8 @@ def test_the_overlay_counts_the_cycles_that_were_predicted(bundle, network, cach
         with Accelerator(bundle, device, cache) as accelerator:
             accelerator.run(random_inputs(network, 30, 0))
             calls.append(accelerator.last_call)
-    predicted, measured = calls
+    predicted, measured, on_board = calls
+    assert measured == on_board
     assert measured.cycles == measured.predicted_cycles == predicted.predicted_cycles
     assert measured.latency_cycles == bundle.latency_cycles
     assert measured.initiation_interval == bundle.initiation_interval
@@ -143,10 +152,10 @@ def test_a_throughput_test_tells_the_hardwares_figures(bundle, cache):
     assert predicted["frames_per_second"] == measured["frames_per_second"]
     for key in ("cycles", "latency_cycles", "initiation_interval"):
         assert predicted[key] is None
-    assert {key: measured[key] for key in ("device", "frames")} == {
-        "device": "verilated",
-        "frames": 200,
-    }
+    assert measured["frames"] == 200
+    for device in EMULATED:
+        assert told[device]["device"] == NAMES.get(device, device)
+    assert told["board"] == {**measured, "device": NAMES["board"]}
 
 
 def test_a_throughput_test_needs_a_frame(accelerator):
@@ -204,7 +213,15 @@ def test_an_unknown_device_is_named_with_those_that_exist(bundle):
         Accelerator(bundle, "vortex")
 
 
+def test_auto_takes_the_board_where_there_is_one(bundle, network, cache):
+    x = random_inputs(network, 3, 0)
+    with Accelerator(bundle, "auto", cache) as accelerator:
+        assert accelerator.device.name == NAMES["board"]
+        np.testing.assert_array_equal(accelerator.run(x), network(x))
+
+
 def test_auto_takes_the_rtl_where_it_can_be_simulated(bundle, cache, monkeypatch, tmp_path):
+    unplug()
     assert verilator.is_installed()
     with Accelerator(bundle, "auto", cache) as accelerator:
         assert accelerator.device.name == "verilated"
@@ -213,17 +230,26 @@ def test_auto_takes_the_rtl_where_it_can_be_simulated(bundle, cache, monkeypatch
         assert accelerator.device.name == "functional"
 
 
-def test_a_closed_device_says_so(bundle, network, cache):
+def test_a_board_where_there_is_no_pynq_is_told(bundle, monkeypatch):
+    monkeypatch.delitem(sys.modules, "bitfold.runtime.board", raising=False)
+    monkeypatch.setitem(sys.modules, "pynq", None)
+    with pytest.raises(DeviceError, match=r"pynq can't be imported here .*bitfold\[board\]"):
+        Accelerator(bundle, "board")
+
+
+@pytest.mark.parametrize("device", ["verilated", "board"])
+def test_a_closed_device_says_so(device, bundle, network, cache):
     x = random_inputs(network, 3, 0)
-    with Accelerator(bundle, "verilated", cache) as accelerator:
+    with Accelerator(bundle, device, cache) as accelerator:
         accelerator.run(x)
     with pytest.raises(DeviceError, match="was closed; open the bundle again"):
         accelerator.run(x)
     accelerator.close()
 
 
-def test_several_overlays_run_in_one_process_at_once(bundle, retrained, refolded, cache):
-    opened = [Accelerator(b, "verilated", cache) for b in (bundle, retrained, refolded, bundle)]
+@pytest.mark.parametrize("device", ["verilated", "board"])
+def test_several_overlays_run_in_one_process_in_turn(device, bundle, retrained, refolded, cache):
+    opened = [Accelerator(b, device, cache) for b in (bundle, retrained, refolded, bundle)]
     for i in range(3):
         for accelerator in opened:
             x = random_inputs(accelerator.network, 5, i)

@@ -79,7 +79,29 @@ def test_a_parameter_that_a_module_refuses_is_told(bundle, cache, tmp_path):
         build_library([folder / file.name for file in bundle.rtl], cache)
 
 
-def test_a_missing_compiler_is_named_with_how_to_get_it(bundle, cache, monkeypatch, tmp_path):
+def test_a_library_that_was_built_already_needs_no_tools(
+    bundle, refolded, cache, monkeypatch, tmp_path
+):
+    built = build_library(bundle.rtl, cache)
+    own = tmp_path / "cache" / "verilated"
+    own.mkdir(parents=True)
+    shutil.copy(built, own)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert build_library(bundle.rtl, tmp_path / "cache") == own / built.name
+    with pytest.raises(ToolError, match=r"g\+\+ is not installed"):
+        build_library(refolded.rtl, tmp_path / "cache")
+
+
+def test_other_tools_build_another_library(bundle, cache, monkeypatch, tmp_path):
+    built = build_library(bundle.rtl, cache)
+    own = tmp_path / "cache" / "verilated"
+    own.mkdir(parents=True)
+    content, _, toolchain = built.stem.partition("-")
+    shutil.copy(built, own / f"{content}-{toolchain[::-1]}.so")
+    assert build_library(bundle.rtl, tmp_path / "cache").name == built.name
+
+
+def test_a_missing_compiler_is_named_with_how_to_get_it(bundle, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolError, match=r"g\+\+ is not installed; install it .*apt install g\+\+"):
-        build_library(bundle.rtl, cache)
+        build_library(bundle.rtl, tmp_path / "cache")

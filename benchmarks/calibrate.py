@@ -1,0 +1,170 @@
+"""Fits the estimate of LUTs (build/resources.py) to what Yosys makes of many cores.
+
+    python benchmarks/calibrate.py
+
+Half an hour on two cores, the first time. Coefficients come from a non-negative least-squares fit
+of relative errors, one for each kind of module. The error that is stated is that of whole cores
+that took no part in the fit: five fits, each without a fifth of the networks.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import networks
+import numpy as np
+from scipy.optimize import nnls
+
+from bitfold.build import folding
+from bitfold.build.compiler import RTL, compile_dataflow
+from bitfold.build.dataflow import plan
+from bitfold.build.resources import CALIBRATION, part_features
+from bitfold.build.synthesis import synthesise, synthesise_bundle
+from bitfold.models.encoding import Encoding
+from bitfold.models.errors import FoldingError
+from bitfold.overlays.dataflow import ArgMaxStage, Fold, UnrolledStage
+
+SIZES = (
+    ((16, 64, 32, 32, 5), 64),
+    ((4, 64, 32, 32, 3), 16),
+    ((64, 64, 64, 10), 512),
+    ((4, 64, 32, 32, 3), 128),
+)
+"""Widths of the layers, and cycles a frame."""
+ENCODINGS = (
+    ("BIPOLAR", "BIPOLAR", "BIPOLAR"),
+    ("UINT8", "BIPOLAR", "BIPOLAR"),
+    ("UINT8", "BIPOLAR", "UINT2"),
+    ("UINT4", "BIPOLAR", "UINT3"),
+    ("INT8", "INT2", "UINT2"),
+    ("UINT8", "TERNARY", "UINT3"),
+    ("UINT8", "INT4", "UINT4"),
+    ("INT6", "INT6", "UINT6"),
+    ("UINT8", "INT8", "UINT8"),
+)
+"""Of inputs, weights and activations."""
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stage or a link of a core: its features, and its LUTs."""
+
+    kind: str
+    features: dict[str, float]
+    luts: int
+
+
+@dataclass(frozen=True)
+class Core:
+    name: str
+    parts: list[Part]
+    yosys: str
+
+
+def main() -> None:
+    cores = []
+    for core in sample():
+        cores.append(core)
+        print(f"{len(cores):3} {core.name}: {sum(p.luts for p in core.parts):,} LUTs", flush=True)
+    names = sorted({core.name.split(" at ")[0] for core in cores})
+    errors = []
+    for i in range(FOLDS):
+        held_out = set(names[i::FOLDS])
+        others = [c for c in cores if c.name.split(" at ")[0] not in held_out]
+        fitted = fit([part for core in others for part in core.parts])
+        for core in cores:
+            if core.name.split(" at ")[0] in held_out:
+                luts = sum(part.luts for part in core.parts)
+                estimated = sum(estimate(part, fitted) for part in core.parts)
+                errors.append(estimated / luts - 1)
+                print(f"{core.name:70} {luts:7,} {estimated:9,.0f} {errors[-1]:+6.1%}")
+    coefficients = fit([part for core in cores for part in core.parts])
+    coefficients |= fit(argmax_parts())
+    for kind, fitted in coefficients.items():
+        print(kind, {name: round(value, 3) for name, value in fitted.items()})
+    size = np.abs(errors)
+    print(f"{len(cores)} cores: median error {np.median(size):.1%}, worst {size.max():.1%}")
+    calibration = {
+        "coefficients": {
+            kind: {name: round(value, 4) for name, value in fitted.items()}
+            for kind, fitted in coefficients.items()
+        },
+        "median_error": round(float(np.median(size)), 4),
+        "worst_error": round(float(size.max()), 4),
+        "cores": len(cores),
+        "yosys": cores[0].yosys,
+    }
+    CALIBRATION.write_text(json.dumps(calibration, indent=1) + "\n")
+
+
+def sample() -> Iterator[Core]:
+    """Cores of all sizes and encodings, synthesised, those with DSPs also without."""
+    for widths, cycles in SIZES:
+        for inputs, weights, activations in ENCODINGS:
+            network = networks.any_bits(widths, inputs, weights, activations)
+            try:
+                folds = folding.for_cycles(network, cycles)
+            except FoldingError:  # the ports take longer
+                continue
+            overlay = plan(network, folds)
+            with tempfile.TemporaryDirectory() as scratch:
+                bundle = compile_dataflow(network, folds, Path(scratch) / "core.bundle")
+                for options in ((), ("-nodsp",)):
+                    dsps = not options
+                    if not dsps and (weights == "BIPOLAR" or cycles < 64):
+                        continue
+                    made = synthesise_bundle(bundle, core_only=True, options=options)
+                    parts = {f"stage_{i}": stage for i, stage in enumerate(overlay.stages)}
+                    parts |= {f"link_{i}": link for i, link in enumerate(overlay.links)}
+                    parts["link_out"] = parts.pop(f"link_{len(overlay.stages)}")
+                    yield Core(
+                        f"{network.name} at {cycles}{'' if dsps else ' no DSP'}",
+                        [
+                            Part(*part_features(part, dsps), made.under(path).luts)
+                            for path, part in parts.items()
+                            if part and not isinstance(part, UnrolledStage)
+                        ],
+                        made.yosys,
+                    )
+
+
+def argmax_parts() -> list[Part]:
+    """The argmax stage by itself: the networks above give scores."""
+    parts = []
+    for rows, pe in ((3, 1), (10, 1), (10, 2), (10, 5), (32, 8), (32, 32)):
+        for name in ("INT6", "INT12"):
+            score, index = Encoding.of(name), Encoding.for_range(0, rows - 1)
+            stage = ArgMaxStage("argmax", rows, Fold(pe), score, index)
+            sizes = {"ROWS": rows, "PE": pe, "INPUT_BITS": score.bits, "OUTPUT_BITS": index.bits}
+            made = synthesise([RTL / "dataflow" / "argmax.sv"], "argmax", parameters=sizes)
+            parts.append(Part(*part_features(stage), made.luts))
+    return parts
+
+
+def fit(parts: list[Part]) -> dict[str, dict[str, float]]:
+    """Coefficients of each kind."""
+    fitted = {}
+    for kind in sorted({part.kind for part in parts}):
+        rows = [part for part in parts if part.kind == kind]
+        names = list(rows[0].features)
+        # Small parts matter little in a core, so their relative error counts less.
+        weight = 1 / (np.array([part.luts for part in rows]) + 20)
+        features = np.array([[part.features[name] for name in names] for part in rows])
+        values, _ = nnls(
+            features * weight[:, None], np.array([part.luts for part in rows]) * weight
+        )
+        fitted[kind] = dict(zip(names, values.tolist()))
+    return fitted
+
+
+def estimate(part: Part, coefficients: dict[str, dict[str, float]]) -> float:
+    return sum(coefficients[part.kind][name] * v for name, v in part.features.items())
+
+
+if __name__ == "__main__":
+    main()

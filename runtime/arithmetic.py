@@ -1,0 +1,174 @@
+"""A network as compiled arithmetic: one C++ library for all networks, built once for the CPU."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import weakref
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from bitfold.models.encoding import Encoding
+from bitfold.models.network import ArgMax, Dense, Network, Node, Threshold
+from bitfold.runtime.cplusplus import compile_once, compiler, cpu, digest
+
+SOURCES = [
+    Path(__file__).with_name(name)
+    for name in ("functional.cpp", "functional_stages.h", "functional_vectors.h")
+]
+# The library stays on the machine, so it may take the widest instructions there.
+FLAGS = (
+    "-std=c++17",
+    "-O3",
+    "-march=native",
+    "-fPIC",
+    "-shared",
+    "-fvisibility=hidden",
+    "-pthread",
+)
+LIMIT = 2**31 - 1
+"""Every tensor stays below, and so do the sums of weights times codes: no encoding that does is
+wider than 2**31 values. To the library this stands for a threshold out of reach."""
+TYPES = {
+    np.dtype(name): letter.encode()
+    for name, letter in zip(("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"), "bBhHiIlL")
+}
+"""The integers that the library reads, and its letters for them."""
+
+
+class CompiledNetwork:
+    """Calling it gives what calling `network` gives. `threads` 0 stands for all the cores there are
+    where a batch is worth it, and for one where it is not."""
+
+    def __init__(self, network: Network, layers: list[Layer], cache: Path, threads: int = 0):
+        library = _load(cache)
+        source = network.tensors[network.input]
+        self._network = network
+        self._shapes = ((source.size,), network.sample_shape)
+        self._outputs = network.tensors[network.output].size
+        self._threads = threads or os.cpu_count() or 1
+        self._run = library.bitfold_run
+        chooses = isinstance(network.nodes[-1], ArgMax)
+        table = (_Layer * len(layers))(*(layer.as_structure() for layer in layers))
+        limits = (source.encoding.minimum, source.encoding.maximum)
+        self._handle = library.bitfold_network(
+            table, len(table), *_code(source.encoding), *limits, chooses
+        )
+        weakref.finalize(self, library.bitfold_free, self._handle)
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Integers (frames, features) or (frames, *sample_shape) to (frames, outputs) int64.
+
+        Raises InputError as `network` does. Any integer dtype is read as it is.
+        """
+        letter = TYPES.get(x.dtype)
+        if letter is None or x.shape[1:] not in self._shapes or not x.flags.c_contiguous:
+            x = np.ascontiguousarray(self._network.check_input(x))
+            letter = TYPES[x.dtype]
+        frames = len(x)
+        outputs = np.empty((frames, self._outputs), np.int64)
+        bad = self._run(
+            self._handle, x.ctypes.data, letter, frames, outputs.ctypes.data, self._threads
+        )
+        if bad >= 0:
+            self._network.check_input(x)  # which says what is wrong with it
+        return outputs
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A matrix (rows, columns), or thresholds (rows, levels), or both; int32."""
+
+    rows: int
+    columns: int
+    weights: np.ndarray | None
+    thresholds: np.ndarray | None = None
+    base: int = 0
+    step: int = 1
+
+    def as_structure(self) -> _Layer:
+        levels = 0 if self.thresholds is None else self.thresholds.shape[1]
+        pointers = (_pointer(self.weights), _pointer(self.thresholds))
+        return _Layer(*pointers, self.rows, self.columns, levels, self.base, self.step)
+
+
+def layers_of(network: Network) -> list[Layer] | None:
+    """The layers that lead to the output, or None where sums of 32 bits do not hold the network."""
+    layers: list[Layer] = []
+    source = network.tensors[network.input]
+    if source.encoding.maximum >= LIMIT:
+        return None
+    for node in _chain(network):
+        target = network.tensors[node.output]
+        if target.encoding.maximum >= LIMIT:
+            return None
+        if isinstance(node, Dense):
+            weights = network.parameters[node.weight].values
+            layers.append(Layer(target.size, weights.shape[1], _int32(weights)))
+        elif isinstance(node, Threshold):
+            values = network.parameters[node.thresholds].values
+            thresholds = _int32(np.broadcast_to(values, (target.size, values.shape[1])))
+            fused = layers and layers[-1].thresholds is None
+            weights = layers.pop().weights if fused else None
+            columns = target.size if weights is None else weights.shape[1]
+            step = target.encoding.step
+            layers.append(Layer(target.size, columns, weights, thresholds, node.base, step))
+    return layers or None
+
+
+def _chain(network: Network) -> list[Node]:
+    """The nodes that lead from the input to the output: each has one input, so they are a chain."""
+    makers = {node.output: node for node in network.nodes}
+    chain, name = [], network.output
+    while name != network.input:
+        chain.insert(0, makers[name])
+        name = makers[name].input
+    return chain
+
+
+def _code(encoding: Encoding) -> tuple[int, int, int]:
+    """How the library stores an input: value = base + step * code, and the largest code; -1 where
+    a code of 32 bits is the value itself."""
+    largest = (encoding.maximum - encoding.minimum) // encoding.step
+    if largest > 255:
+        return 0, 1, -1
+    return encoding.minimum, encoding.step, largest
+
+
+def _int32(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values, np.int32)
+
+
+def _pointer(values: np.ndarray | None) -> int | None:
+    return None if values is None else values.ctypes.data
+
+
+class _Layer(ctypes.Structure):
+    """Layer as functional.cpp has it."""
+
+    _fields_ = (
+        ("weights", ctypes.c_void_p),
+        ("thresholds", ctypes.c_void_p),
+        *((name, ctypes.c_int32) for name in ("rows", "columns", "levels", "base", "step")),
+    )
+
+
+@lru_cache(maxsize=1)
+def _load(cache: Path) -> ctypes.CDLL:
+    """The C functions of functional.cpp. Raises ToolError where g++ is missing or refuses."""
+    name = digest([*(source.read_bytes() for source in SOURCES), *FLAGS, compiler(), cpu()])
+    target = cache / "functional" / f"{name}.so"
+    library = ctypes.CDLL(str(compile_once(SOURCES[0], FLAGS, target)))
+    pointer, i32, i64 = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
+    signatures = {
+        "network": (pointer, [ctypes.POINTER(_Layer), *[i32] * 7]),
+        "free": (None, [pointer]),
+        "run": (i64, [pointer, pointer, ctypes.c_char, i64, pointer, i32]),
+    }
+    for function, (result, arguments) in signatures.items():
+        loaded = getattr(library, f"bitfold_{function}")
+        loaded.restype, loaded.argtypes = result, arguments
+    return library

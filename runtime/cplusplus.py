@@ -1,0 +1,74 @@
+"""Compiles C++ with the g++ of this machine, once for each content, and keeps what it made."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from bitfold.models.errors import ToolError
+
+
+def is_installed() -> bool:
+    return shutil.which("g++") is not None
+
+
+def compiler() -> str:
+    """What g++ calls itself. Raises ToolError where there is none."""
+    if not is_installed():
+        raise ToolError("g++ is not installed; install it (Debian, Ubuntu: apt install g++)")
+    return run_tool(["g++", "--version"]).splitlines()[0]
+
+
+@lru_cache(maxsize=1)
+def cpu() -> str:
+    """What decides which instructions -march=native takes: a library made here may not run on
+    another CPU that shares the cache."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    named = ("flags", "Features", "model", "CPU part")
+    return "\n".join(sorted({line for line in lines if line.startswith(named)})) + (
+        platform.machine() + platform.processor()
+    )
+
+
+def digest(parts: Iterable[bytes | str]) -> str:
+    """A name in hex, 32 digits, for what `parts` are."""
+    sha256 = hashlib.sha256()
+    for part in parts:
+        sha256.update((part.encode() if isinstance(part, str) else part) + b"\0")
+    return sha256.hexdigest()[:32]
+
+
+def compile_once(source: Path, flags: Sequence[str], target: Path) -> Path:
+    """Compiles `source` to `target` unless it is there. Raises ToolError with what g++ said."""
+    if not target.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+            made = Path(scratch) / target.name
+            run_tool(["g++", *flags, source, "-o", made])
+            made.replace(target)
+    return target
+
+
+def run_tool(command: Sequence, more_environment: Mapping[str, str] | None = None) -> str:
+    """What `command` prints. Raises ToolError with what it said where it fails."""
+    result = subprocess.run(
+        [str(part) for part in command],
+        env={**os.environ, **(more_environment or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    if result.returncode:
+        said = (result.stdout + result.stderr)[-2000:]
+        raise ToolError(f"{Path(command[0]).name} failed with {result.returncode}:\n{said}")
+    return result.stdout
