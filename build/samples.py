@@ -1,0 +1,53 @@
+"""Reads the samples that commands are given."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from bitfold.models.errors import InputError
+from bitfold.models.network import Network
+from bitfold.models.tables import has_names, read_table
+
+
+def read_samples(
+    file: Path | None,
+    dataset: str | None,
+    label: str | None = None,
+    network: Network | None = None,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The samples in `file`, .npy or .csv, or those of `dataset` ("iris", "mnist") with labels.
+
+    A .csv file is either of numbers only, or starts with column names. Then the columns are taken
+    that `network` was trained on, by name, and `label` may name one of its classes. Raises
+    InputError for a file that holds no samples, DatasetError for data that is not here or not as
+    named.
+    """
+    if dataset:
+        from bitfold.models.datasets import load_iris, load_mnist
+
+        data = load_iris() if dataset == "iris" else load_mnist("test")
+        return data.features, data.labels
+    if not file.exists():
+        raise InputError(f"{file}: there is no such file")
+    if file.suffix != ".npy" and (label or has_names(file)):
+        features = network.info.get("feature_names", "[]") if network else "[]"
+        table = read_table(file, label, tuple(json.loads(features)) or None)
+        return table.values, table.indices(network.labels) if label else None
+    try:
+        if file.suffix == ".npy":
+            x = np.load(file, allow_pickle=False)
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # an empty file has its own error below
+                x = np.loadtxt(file, delimiter=",", ndmin=2, dtype=np.float32)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(
+            f"{file}: not samples ({error}); give an .npy file, or a .csv of numbers only"
+        ) from error
+    if not x.size:
+        raise InputError(f"{file}: holds no samples; give at least one row")
+    return x, None
