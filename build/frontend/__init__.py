@@ -2,7 +2,7 @@
 
 source.py        the file as a chain of operations       operators.py  what each operator means
 layers.py        the chain cut into host steps, layers   weights.py, naming.py, edges.py: its parts
-streamlining.py  FINN's passes on the layers (no other file of bitfold imports finn)
+streamlining.py  FINN's passes on the layers, which chain.py writes as a graph
 thresholds.py    every threshold moved to where the file itself switches
 lowering.py      layers and constants made a Network
 comparison.py    a Network beside its file, which qonnx executes
@@ -58,7 +58,7 @@ def read_qonnx(
         plan, found = layers.cut(graph, declared)
         problems.refuse(str(path), found)
         info = {"source": path.name}
-        for key in ("topology", "quantization", "dataset"):
+        for key in ("topology", "quantization", "dataset", "feature_names"):
             if f"bitfold.{key}" in graph.metadata:
                 info[key] = graph.metadata[f"bitfold.{key}"]
         if input_encoding:

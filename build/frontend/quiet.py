@@ -10,9 +10,13 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def quiet(heard: list[str] | None = None) -> Iterator[None]:
+    """What FINN's log warns of is added to `heard`, if given; all else is lost."""
     log = logging.getLogger("finn_logger")
-    disabled, log.disabled = log.disabled, True
+    before = log.disabled, log.propagate
+    log.disabled, log.propagate = heard is None, False
+    listener = _Listener([] if heard is None else heard)
+    log.addHandler(listener)
     try:
         with (
             warnings.catch_warnings(),
@@ -22,4 +26,14 @@ def quiet() -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
-        log.disabled = disabled
+        log.removeHandler(listener)
+        log.disabled, log.propagate = before
+
+
+class _Listener(logging.Handler):
+    def __init__(self, heard: list[str]):
+        super().__init__(logging.WARNING)
+        self.heard = heard
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.heard.append(" ".join(record.getMessage().split()))

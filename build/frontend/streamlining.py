@@ -1,4 +1,4 @@
-"""Runs FINN's streamlining passes; no other file imports FINN.
+"""Runs FINN's streamlining passes; beside this file only build/finn/ imports FINN.
 
 Each layer enters in one normal form, whatever form it has in the source: an integer MatMul, the
 scales and biases behind it as Mul and Add, and a MultiThreshold. The passes move scales and biases
@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from onnx import TensorProto, helper
-from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.util.basic import qonnx_make_model
 
 from bitfold.build.frontend import operators
+from bitfold.build.frontend.chain import Chain
 from bitfold.build.frontend.layers import Activation, Layer, Linear, Plan
 from bitfold.build.frontend.quiet import quiet
 from bitfold.build.frontend.weights import narrowest
@@ -65,59 +63,20 @@ def _passes() -> list:
     ]
 
 
-class _Graph:
-    """A chain of nodes on a tensor (1, features), each with one constant."""
-
-    def __init__(self, features: int, datatype: str):
-        self.nodes = []
-        self.constants: dict[str, np.ndarray] = {}
-        self.features = {"integers0": features}
-        self.datatypes = {"integers0": datatype}
-        self.tensor = "integers0"
-
-    def add(self, kind: str, constant: np.ndarray, features: int, **attributes) -> str:
-        """Appends a node; gives the name of its constant."""
-        index = len(self.nodes)
-        name, output = f"constant{index}", f"integers{index + 1}"
-        domain = "qonnx.custom_op.general" if kind == "MultiThreshold" else ""
-        self.nodes.append(
-            helper.make_node(kind, [self.tensor, name], [output], domain=domain, **attributes)
-        )
-        self.constants[name] = np.asarray(constant, np.float32)
-        self.features[output] = features
-        self.tensor = output
-        return name
-
-    def model(self) -> ModelWrapper:
-        values = [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, features])
-            for name, features in self.features.items()
-        ]
-        graph = helper.make_graph(
-            self.nodes, "normal form", values[:1], values[-1:], value_info=values[1:-1]
-        )
-        model = ModelWrapper(qonnx_make_model(graph))
-        for name, constant in self.constants.items():
-            model.set_initializer(name, constant)
-        for name, datatype in self.datatypes.items():
-            model.set_tensor_datatype(name, DataType[datatype])
-        return model
-
-
 def _normal_form(plan: Plan) -> ModelWrapper:
     first = plan.layers[0]
     columns = first.matrix.shape[1] if isinstance(first, Linear) else first.features
-    graph = _Graph(columns, plan.input.encoding.name)
+    graph = Chain(columns, plan.input.encoding.name)
     for layer in plan.layers:
         if isinstance(layer, Linear):
             weights = graph.add("MatMul", layer.matrix.T, len(layer.matrix))
             graph.datatypes[weights] = narrowest(layer.matrix).name
         else:
             _add_activation(graph, layer, behind_weights=layer is not first)
-    return graph.model()
+    return graph.model("normal form")
 
 
-def _add_activation(graph: _Graph, layer: Activation, behind_weights: bool) -> None:
+def _add_activation(graph: Chain, layer: Activation, behind_weights: bool) -> None:
     """What is affine in it, and its quantizer as the thresholds that round half up.
 
     All else (a Relu, another quantizer on the way, the rounding of ties) FINN does not see: the
