@@ -67,7 +67,8 @@ def load_checkpoint(path: str | Path) -> TrainedModel:
         raise TrainingError(
             f"{path}: format {header['format']!r}; this version reads {_FORMAT!r}: train it again"
         )
-    module = fold_batch_norms(zoo.build(header["topology"], header["quantization"]))
+    sizes = len(header["feature_names"]), len(header["class_names"])
+    module = fold_batch_norms(zoo.build(header["topology"], header["quantization"], *sizes))
     try:
         module.load_state_dict(tensors)
     except RuntimeError as error:

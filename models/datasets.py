@@ -28,6 +28,16 @@ class InputFormat:
 # Measurements come in steps of 0.1 cm up to 7.9 cm. 1/32 cm holds them in 8 bits, float32 divides
 # by it exactly, and no measurement lies on a rounding tie (0.1 * k * 32 is never an odd half).
 IRIS_INPUT = InputFormat(features=4, bits=8, scale=1 / 32)
+# Of columns that are standardized first: 0 is 4 standard deviations below the mean, the largest
+# almost 4 above it. What is further out saturates.
+STANDARDIZED = 4.0
+
+
+def standardized_input(features: int) -> InputFormat:
+    """The format of `features` columns that are standardized first."""
+    return InputFormat(features, bits=8, scale=STANDARDIZED / 128)
+
+
 # A pixel is its own integer: the first BatchNorm learns what 1/255 would have done.
 MNIST_INPUT = InputFormat(features=784, bits=8, scale=1.0)
 
@@ -73,13 +83,20 @@ def load_iris() -> Dataset:
 
 def iris_split(seed: int) -> tuple[Dataset, Dataset]:
     """The holdout split: 120 rows to train on and 30 to judge by, each species in proportion."""
+    return split(load_iris(), seed)
+
+
+def split(rows: Dataset, seed: int) -> tuple[Dataset, Dataset]:
+    """Rows to train on, and a fifth of all to judge by, each class in proportion."""
     from sklearn.model_selection import train_test_split
 
-    iris = load_iris()
     training, holdout = train_test_split(
-        np.arange(len(iris)), test_size=30, stratify=iris.labels, random_state=seed
+        np.arange(len(rows)),
+        test_size=round(len(rows) / 5),
+        stratify=rows.labels,
+        random_state=seed,
     )
-    return iris.take(training), iris.take(holdout)
+    return rows.take(training), rows.take(holdout)
 
 
 # Where load_mnist looks when it is given no folder, in this order.

@@ -31,13 +31,9 @@ def export_qonnx(model: TrainedModel, path: str | Path, rows: np.ndarray | None 
     input's range. Raises ExportError, and leaves nothing, where one score differs from torch's
     in one bit. The float reference, whose sums depend on their order, may differ by 1e-5.
     """
-    input_format = model.module.input.format
-    checked = np.random.default_rng(0).uniform(
-        0, input_format.largest, (_RANDOM_ROWS, input_format.features)
-    )
+    checked = model.module.input.random_rows(_RANDOM_ROWS, seed=0)
     if rows is not None:
-        checked = np.concatenate([rows, checked])
-    checked = checked.astype(np.float32)
+        checked = np.concatenate([rows, checked]).astype(np.float32)
     with whole_file(path) as partial:
         _write(model, partial)
         _check(model, partial, checked)

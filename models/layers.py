@@ -19,7 +19,7 @@ from brevitas.inject.enum import (
 from brevitas.quant.solver import ActQuantSolver, WeightQuantSolver
 from torch import nn
 
-from bitfold.models.datasets import InputFormat
+from bitfold.models.datasets import STANDARDIZED, InputFormat
 from bitfold.models.quantization import Quantization
 
 # The largest activation is just below 4: BatchNorm gives values of about unit variance, and what
@@ -30,12 +30,16 @@ _ACTIVATION_RANGE = 4.0
 class Input(nn.Module):
     """Quantizes the input to its integers; with a thermometer, compares them with levels.
 
-    `fit` must see the training rows before training; without a thermometer it does nothing.
+    Where it is `standardized`, each column is brought to the format's range first, by the host.
+    `fit` must see the training rows before training.
     """
 
-    def __init__(self, quantization: Quantization, input_format: InputFormat):
+    def __init__(
+        self, quantization: Quantization, input_format: InputFormat, standardized: bool = False
+    ):
         super().__init__()
         self.format = input_format
+        self.standardize = Standardize(input_format.features) if standardized else nn.Identity()
         if quantization.weight_bits is None:
             self.quantize = nn.Identity()
         else:
@@ -48,11 +52,46 @@ class Input(nn.Module):
             self.out_features = input_format.features
 
     def fit(self, rows: np.ndarray) -> None:
+        if isinstance(self.standardize, Standardize):
+            self.standardize.fit(rows)
+            rows = self.standardize(torch.from_numpy(rows)).numpy()
         if isinstance(self.thermometer, Thermometer):
             self.thermometer.fit(rows)
 
+    def random_rows(self, rows: int, seed: int) -> np.ndarray:
+        """(rows, features) float32 measurements all over the input's range."""
+        shape = (rows, self.format.features)
+        x = np.random.default_rng(seed).uniform(0, self.format.largest, shape)
+        if isinstance(self.standardize, Standardize):
+            x = self.standardize.undo(x)
+        return x.astype(np.float32)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.thermometer(self.quantize(x))
+        return self.thermometer(self.quantize(self.standardize(x)))
+
+
+class Standardize(nn.Module):
+    """(x - offset) * factor, a column each: the mean becomes STANDARDIZED, the deviation 1."""
+
+    def __init__(self, features: int):
+        super().__init__()
+        self.register_buffer("offset", torch.zeros(features))
+        self.register_buffer("factor", torch.ones(features))
+
+    def fit(self, rows: np.ndarray) -> None:
+        """`rows` (rows, features); a column that does not vary keeps its unit."""
+        rows = rows.astype(np.float64)
+        deviation = rows.std(axis=0)
+        deviation[deviation == 0] = 1
+        self.offset.copy_(torch.from_numpy(rows.mean(axis=0) - STANDARDIZED * deviation))
+        self.factor.copy_(torch.from_numpy(1 / deviation))
+
+    def undo(self, x: np.ndarray) -> np.ndarray:
+        """What is standardized to `x`, in float64."""
+        return x / self.factor.double().numpy() + self.offset.double().numpy()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x - self.offset) * self.factor
 
 
 class Thermometer(nn.Module):
@@ -204,9 +243,10 @@ class MLP(nn.Module):
         input_format: InputFormat,
         hidden: tuple[int, ...],
         classes: int,
+        standardized: bool = False,
     ):
         super().__init__()
-        self.input = Input(quantization, input_format)
+        self.input = Input(quantization, input_format, standardized)
         widths = (self.input.out_features, *hidden)
         self.hidden = nn.Sequential(
             *(Dense(quantization, *pair) for pair in zip(widths, hidden, strict=False))

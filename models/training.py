@@ -12,7 +12,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import nn
 
 from bitfold.models import zoo
-from bitfold.models.datasets import Dataset, iris_split, load_mnist
+from bitfold.models.datasets import Dataset, iris_split, load_mnist, split
 from bitfold.models.errors import TrainingError
 from bitfold.models.layers import fold_batch_norms
 from bitfold.models.metrics import Metrics, measure
@@ -32,7 +32,7 @@ class Recipe:
 
     learning_rate: float
     steps: int
-    # Rows a step; None is all of them, with fresh noise and soft targets (tabular data).
+    # Rows a step; None is all of them, with fresh noise and soft targets (iris).
     batch_rows: int | None
     # Passes in train mode at the end, so that BatchNorm's averages are those of the last weights.
     settling_passes: int = 60
@@ -49,10 +49,11 @@ def recipe_for(topology: str, quantization: str, steps: int | None = None) -> Re
     bits = quantization_named(quantization).weight_bits
     # Bipolar weights need larger steps: only a change of sign is a change.
     learning_rate = 0.02 if bits == 1 else 0.01
-    if zoo.topology(topology).dataset == "iris":
-        recipe = Recipe(learning_rate, steps=400, batch_rows=None)
-    else:
-        recipe = Recipe(learning_rate, steps=6000, batch_rows=256)
+    recipe = {
+        "iris": Recipe(learning_rate, steps=400, batch_rows=None),
+        "mnist": Recipe(learning_rate, steps=6000, batch_rows=256),
+        "table": Recipe(learning_rate, steps=1000, batch_rows=128),
+    }[zoo.topology(topology).dataset]
     if steps is not None:
         recipe = replace(recipe, steps=steps)
     if recipe.steps < 1:
@@ -99,7 +100,8 @@ class TrainedModel:
 
     @property
     def name(self) -> str:
-        return f"{self.topology}-{self.quantization}"
+        stem = self.dataset if self.topology == zoo.ANY_TABLE.name else self.topology
+        return f"{stem}-{self.quantization}"
 
     def scores(self, rows: np.ndarray) -> np.ndarray:
         """(rows, features) of the dataset's dtype to (rows, classes) float32."""
@@ -120,19 +122,22 @@ def train_on_holdout(
     seed: int = 0,
     steps: int | None = None,
     progress: Progress | None = None,
+    rows: Dataset | None = None,
 ) -> TrainedModel:
-    """Trains on the topology's own data and measures on what is held out.
+    """Trains on the topology's own data, or on `rows`, and measures on what is held out.
 
-    For iris that is `iris_split(seed)`, for MNIST its own test set. Raises what `train` raises,
-    and DatasetError where MNIST's files are missing.
+    For MNIST that is its own test set, else a fifth of the rows: see `datasets.split`. Raises what
+    `train` raises, and DatasetError where MNIST's files are missing.
     """
-    if zoo.topology(topology).dataset == "iris":
-        rows, held_out = iris_split(seed)
-        split = f"{len(rows)} of {len(rows) + len(held_out)} rows, stratified with seed {seed}"
+    if rows is None and zoo.topology(topology).dataset == "mnist":
+        training, held_out = load_mnist("train"), load_mnist("test")
+        said = f"the {len(training)} rows of the training set"
     else:
-        rows, held_out = load_mnist("train"), load_mnist("test")
-        split = f"the {len(rows)} rows of the training set"
-    model = train(topology, quantization, rows, seed, steps, split, progress)
+        training, held_out = iris_split(seed) if rows is None else split(rows, seed)
+        said = (
+            f"{len(training)} of {len(training) + len(held_out)} rows, stratified with seed {seed}"
+        )
+    model = train(topology, quantization, training, seed, steps, said, progress)
     return replace(model, metrics=model.measure(held_out))
 
 
@@ -147,10 +152,11 @@ def train(
 ) -> TrainedModel:
     """Trains on all of `rows`, on a GPU if torch sees one.
 
-    Tabular data is learnt from an LDA that is fitted on the same rows: every step draws the rows
-    anew with noise of the pooled within-class covariance, and the targets are the probabilities
-    that the LDA gives those. MNIST is learnt by cross-entropy on minibatches. Both use Adam with
-    a cosine to zero. `progress(step, steps)` is called after every step.
+    Iris is learnt from an LDA that is fitted on the same rows: every step draws the rows anew with
+    noise of the pooled within-class covariance, and the targets are the probabilities that the LDA
+    gives those. All else is learnt by cross-entropy on minibatches: not every table is one that an
+    LDA tells apart. Both use Adam with a cosine to zero. `progress(step, steps)` is called after
+    every step.
 
     One seed gives one network on one machine. Raises TrainingError for names that are not
     known, rows that don't fit the topology, or less than one step.
@@ -160,7 +166,8 @@ def train(
     # one order.
     with _one_thread(), torch.random.fork_rng():
         torch.manual_seed(seed)
-        module = zoo.build(topology, quantization)
+        sizes = rows.features.shape[1], len(rows.class_names)
+        module = zoo.build(topology, quantization, *sizes)
         _check_rows(topology, module, rows)
         module.input.fit(rows.features)
         generator = np.random.default_rng(seed)

@@ -27,10 +27,12 @@ def export(checkpoint, output) -> dict:
         from bitfold.models.checkpoints import load_checkpoint
         from bitfold.models.datasets import load_iris
         from bitfold.models.export import export_qonnx
+        from bitfold.models.zoo import topology
 
         model = load_checkpoint(checkpoint)
         say("writing and checking")
-        export_qonnx(model, output, load_iris().features if model.dataset == "iris" else None)
+        rows = load_iris().features if topology(model.topology).dataset == "iris" else None
+        export_qonnx(model, output, rows)
     equal = "within 1e-5" if model.quantization == "float" else "bit for bit"
     console.out.print(f"{model.name}: {output}, equal to torch {equal}")
     return {"network": model.name, "qonnx": str(output)}

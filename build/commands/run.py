@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -12,10 +12,11 @@ from rich.markup import escape
 from bitfold.build import console
 from bitfold.build.commands.train import confusion_table
 from bitfold.build.networks import find_network, library_for
-from bitfold.models.errors import InputError
+from bitfold.build.samples import read_samples
 from bitfold.models.files import whole_file
+from bitfold.models.network import Network
 from bitfold.runtime.accelerator import DEVICES, Accelerator
-from bitfold.runtime.library import OVERLAYS
+from bitfold.runtime.library import OVERLAYS, Library
 
 SHOWN = 10
 
@@ -24,6 +25,9 @@ SHOWN = 10
 @click.argument("samples", type=click.Path(dir_okay=False, path_type=Path), required=False)
 @click.option(
     "--dataset", type=click.Choice(["iris", "mnist"]), help="Run this data, and score it."
+)
+@click.option(
+    "--label", metavar="COLUMN", help="Score a .csv file by the classes that this column names."
 )
 @click.option(
     "--overlay",
@@ -45,40 +49,59 @@ SHOWN = 10
     type=click.Path(dir_okay=False, path_type=Path),
     help="Keep the output integers: .npy or .csv.",
 )
-def run(bundle, samples, dataset, overlay, network, device, limit, output) -> dict:
+def run(bundle, samples, dataset, label, overlay, network, device, limit, output) -> dict:
     """Run samples through BUNDLE, or through a folder of bundles.
 
     SAMPLES is an .npy or .csv file, a row a sample. Numbers in a .csv file, and floats in an .npy
-    file, are measurements; integers in an .npy file are the network's input integers. Every output
-    is compared with the integer network.
+    file, are measurements; integers in an .npy file are the network's input integers. A .csv file
+    may start with a line of column names: then the columns that the network was trained on are
+    taken by name. Every output is compared with the integer network.
 
     \b
     bitfold run iris.bundle --dataset iris
     bitfold run iris.bundle flowers.csv --output scores.csv
+    bitfold run wine.bundle wine.csv --label cultivar
     bitfold run iris.bundle --dataset iris --overlay offload
     bitfold run offload-16x64.bundle --network iris.onnx --dataset iris
     """
     if output and output.suffix not in (".npy", ".csv"):
         raise click.UsageError(f"--output {output}: name a .npy or a .csv file")
-    x, labels = _samples(samples, dataset)
-    x, labels = x[:limit], None if labels is None else labels[:limit]
+    if (samples is None) == (dataset is None):
+        raise click.UsageError("give SAMPLES or --dataset, one of them")
+    if label and (samples is None or samples.suffix == ".npy"):
+        raise click.UsageError("--label goes with a .csv file")
     with console.steps(f"running {bundle.name}") as say:
         library = library_for(bundle, overlay)
         network = find_network(network, say) if network else library.only_network()
-        with Accelerator(
-            library, device, progress=say, network=network, overlay=overlay
-        ) as accelerator:
-            say(f"{len(x)} samples")
-            outputs = accelerator.run(x)
-            call = accelerator.last_call
-            figures = accelerator.figures(x)
-        expected = network(network.quantize(x))
-    classes = network.classes(outputs)
-    mismatches = int((outputs != expected).any(axis=1).sum())
+        x, labels = read_samples(samples, dataset, label, network)
+        x, labels = x[:limit], None if labels is None else labels[:limit]
+        result, outputs = run_rows(library, network, x, labels, say, device, overlay)
     if output:
         _keep(output, outputs)
+    show(result, network.labels)
+    return {"bundle": str(bundle), **result}
+
+
+def run_rows(
+    library: Library,
+    network: Network,
+    x: np.ndarray,
+    labels: np.ndarray | None,
+    say: Callable[[str], None],
+    device: str = "auto",
+    overlay: str = "auto",
+) -> tuple[dict, np.ndarray]:
+    """What `bitfold run` says of the samples `x`, and their output integers."""
+    with Accelerator(
+        library, device, progress=say, network=network, overlay=overlay
+    ) as accelerator:
+        say(f"{len(x)} samples")
+        outputs = accelerator.run(x)
+        call = accelerator.last_call
+        figures = accelerator.figures(x)
+    classes = network.classes(outputs)
+    mismatches = int((outputs != network(network.quantize(x))).any(axis=1).sum())
     result = {
-        "bundle": str(bundle),
         "network": network.name,
         "overlay": accelerator.bundle.kind,
         "device": accelerator.device.name,
@@ -101,34 +124,7 @@ def run(bundle, samples, dataset, overlay, network, device, limit, output) -> di
 
         count = len(network.labels) or int(max(labels.max(), classes.max())) + 1
         result["metrics"] = measure(labels, classes, count).to_json()
-    _show(result, network.labels)
-    return result
-
-
-def _samples(file: Path | None, dataset: str | None) -> tuple[np.ndarray, np.ndarray | None]:
-    if (file is None) == (dataset is None):
-        raise click.UsageError("give SAMPLES or --dataset, one of them")
-    if dataset:
-        from bitfold.models.datasets import load_iris, load_mnist
-
-        data = load_iris() if dataset == "iris" else load_mnist("test")
-        return data.features, data.labels
-    if not file.exists():
-        raise InputError(f"{file}: there is no such file")
-    try:
-        if file.suffix == ".npy":
-            x = np.load(file, allow_pickle=False)
-        else:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # an empty file has its own error below
-                x = np.loadtxt(file, delimiter=",", ndmin=2, dtype=np.float32)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(
-            f"{file}: not samples ({error}); give an .npy file, or a .csv of numbers only"
-        ) from error
-    if not x.size:
-        raise InputError(f"{file}: holds no samples; give at least one row")
-    return x, None
+    return result, outputs
 
 
 def _keep(file: Path, outputs: np.ndarray) -> None:
@@ -139,7 +135,8 @@ def _keep(file: Path, outputs: np.ndarray) -> None:
             np.savetxt(stream, outputs, fmt="%d", delimiter=",")
 
 
-def _show(result: dict, labels: tuple[str, ...]) -> None:
+def show(result: dict, labels: tuple[str, ...]) -> None:
+    """Prints what `run_rows` gave."""
     names = [labels[c] if labels else str(c) for c in result["classes"][:SHOWN]]
     more = f", and {result['samples'] - SHOWN} more" if result["samples"] > SHOWN else ""
     console.out.print(f"classes: {escape(', '.join(names))}{more}", highlight=False)

@@ -33,9 +33,14 @@ _ALL = (
 )
 TOPOLOGIES: dict[str, Topology] = {topology.name: topology for topology in _ALL}
 
+ANY_TABLE = Topology("mlp_64_32_32", "table", "features-64-32-32-classes")
+"""For tables of any number of features and classes."""
+
 
 def topology(name: str) -> Topology:
     """The topology of that name. Raises TrainingError, naming all there are."""
+    if name == ANY_TABLE.name:
+        return ANY_TABLE
     if name not in TOPOLOGIES:
         raise TrainingError(
             f"topology {name!r} is not known; choose one of {', '.join(TOPOLOGIES)}"
@@ -43,12 +48,17 @@ def topology(name: str) -> Topology:
     return TOPOLOGIES[name]
 
 
-def build(topology_name: str, quantization_name: str) -> nn.Module:
+def build(
+    topology_name: str, quantization_name: str, features: int = 0, classes: int = 0
+) -> nn.Module:
     """An untrained module, its weights drawn from torch's global generator.
 
-    It maps (rows, features) float32 to (rows, classes) float32. Raises TrainingError for a name
-    that is not known.
+    It maps (rows, features) float32 to (rows, classes) float32; both numbers are the topology's
+    own, and those given only for ANY_TABLE. Raises TrainingError for a name that is not known.
     """
     # Here and not above: the table of names is of use without torch, which takes a second to load.
     file = import_module(f"{__name__}.{topology(topology_name).name}")
-    return file.build(quantization_named(quantization_name))
+    quantization = quantization_named(quantization_name)
+    if topology_name == ANY_TABLE.name:
+        return file.build(quantization, features, classes)
+    return file.build(quantization)
