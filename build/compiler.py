@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from math import inf
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from bitfold.overlays.dataflow import DataflowOverlay, Folding
 from bitfold.overlays.offload import Engine
 
 RTL = Path(bitfold.overlays.__file__).parent / "rtl"
-DATAFLOW_RTL = ("common", "mvau", "dataflow", "shell")
+DATAFLOW_RTL = ("common", "mvau", "unrolled", "dataflow", "shell")
 OFFLOAD_RTL = ("common", "offload", "shell")
 DEFAULT_CLOCK_MHZ = 100.0
 
@@ -34,7 +34,7 @@ def compile_dataflow(
     _check_clock(clock_mhz)
     overlay = plan(network, folding)
     files = _hand_written(DATAFLOW_RTL)
-    files |= {f"rtl/{name}": text for name, text in dataflow_rtl(overlay).items()}
+    files |= {f"rtl/{name}": text for name, text in dataflow_rtl(network, overlay).items()}
     files |= {f"images/{name}": text for name, text in dataflow_images(network, overlay).items()}
     write_bundle(path, _manifest(network, overlay, clock_mhz), files, network)
     return Bundle.load(path)
@@ -85,7 +85,7 @@ def _manifest(network: Network, overlay: DataflowOverlay, clock_mhz: float) -> d
         "input": layout(overlay.input),
         "output": layout(overlay.output),
         "layers": list(overlay.layers),
-        "folding": {name: [fold.pe, fold.simd] for name, fold in overlay.folding.items()},
+        "folding": {name: astuple(fold) for name, fold in overlay.folding.items()},
         "latency_cycles": overlay.latency_cycles,
         "initiation_interval": overlay.initiation_interval,
         "clock_mhz": clock_mhz,

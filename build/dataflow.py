@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import lcm
 
+from bitfold.build.unrolled.layer import unrolled_layer
 from bitfold.models.errors import FoldingError, OverlayError
 from bitfold.models.network import ArgMax, Dense, Network, Threshold
 from bitfold.overlays.dataflow import (
@@ -15,11 +16,14 @@ from bitfold.overlays.dataflow import (
     MatrixStage,
     Stage,
     ThresholdStage,
+    UnrolledStage,
 )
 from bitfold.overlays.packing import FrameLayout
 
 MAX_WEIGHT_BITS = 8
 MAX_LEVEL_BITS = 8
+MAX_UNROLLED_WEIGHTS = 1 << 16
+"""A layer of as many bipolar weights is more than a xc7z020 holds as logic."""
 
 
 def plan(network: Network, folding: Folding) -> DataflowOverlay:
@@ -31,26 +35,26 @@ def plan(network: Network, folding: Folding) -> DataflowOverlay:
     stages: list[Stage] = []
     links: list[Link | None] = []
     unused = set(folding)
-    layout = FrameLayout(
-        network.tensors[network.input].size, network.tensors[network.input].encoding
-    )
-    lanes = None  # of the producer; none yet at the input port
-    for node in network.nodes:
-        folded = isinstance(node, Dense) or lanes is None
-        if folded and node.name not in folding:
-            raise FoldingError(f"{node.name}: no PE and SIMD given; give one for every layer")
-        fold = folding[node.name] if folded else Fold(lanes)
-        if folded:
+    first = network.tensors[network.input]
+    layout = FrameLayout(first.size, first.encoding)
+    nodes = list(network.nodes)
+    while nodes:
+        node = nodes.pop(0)
+        if isinstance(node, Dense) or not stages:
+            if node.name not in folding:
+                raise FoldingError(f"{node.name}: no PE and SIMD given; give one for every layer")
+            fold = folding[node.name]
             unused.discard(node.name)
-        stage = _stage(network, node, fold)
-        if not folded:
-            links.append(None)
-        elif lanes is None:
-            links.append(_link_from_port(layout, stage))
+            if fold.unrolled:
+                behind = nodes.pop(0) if nodes and isinstance(nodes[0], Threshold) else None
+                stage = _unrolled(network, node, behind, fold)
+            else:
+                stage = _stage(network, node, fold)
+            links.append(_link(stages[-1], stage) if stages else _link_from_port(layout, stage))
         else:
-            links.append(_link(stages[-1], stage))
+            stage = _stage(network, node, Fold(stages[-1].lanes_out))
+            links.append(None)
         stages.append(stage)
-        lanes = stage.lanes_out
     if unused:
         raise FoldingError(
             f"{', '.join(sorted(unused))}: not a layer that can be folded; "
@@ -124,6 +128,33 @@ def _stage(network: Network, node, fold: Fold) -> Stage:
     return ArgMaxStage(node.name, source.size, fold, source.encoding, target.encoding)
 
 
+def _unrolled(
+    network: Network, dense: Dense, threshold: Threshold | None, fold: Fold
+) -> UnrolledStage:
+    if not isinstance(dense, Dense):
+        raise FoldingError(f"{dense.name}: thresholds alone can't be unrolled; give PE")
+    rows, columns = network.parameters[dense.weight].values.shape
+    if (fold.pe, fold.simd) != (rows, columns):
+        raise FoldingError(
+            f"{dense.name}: PE={fold.pe} and SIMD={fold.simd}, but a layer is unrolled whole; "
+            f"give PE={rows} and SIMD={columns}, or fold it"
+        )
+    if rows * columns > MAX_UNROLLED_WEIGHTS:
+        raise FoldingError(
+            f"{dense.name}: {rows} x {columns} weights are too many to unroll (at most "
+            f"{MAX_UNROLLED_WEIGHTS}); fold it"
+        )
+    return UnrolledStage(
+        dense.name,
+        rows,
+        columns,
+        fold,
+        network.tensors[dense.input].encoding,
+        network.tensors[(threshold or dense).output].encoding,
+        unrolled_layer(network, dense.name).luts,
+    )
+
+
 def _check_fold(layer: str, factor: str, value: int, unit: str, size: int) -> None:
     if value < 1 or size % value:
         legal = [d for d in range(1, size + 1) if size % d == 0]
@@ -136,8 +167,10 @@ def _check_fold(layer: str, factor: str, value: int, unit: str, size: int) -> No
         )
 
 
-def _link(producer: Stage, consumer: Stage) -> Link:
+def _link(producer: Stage, consumer: Stage) -> Link | None:
     """Both lane counts divide the frame, so their least common multiple does."""
+    if producer.lanes_out == consumer.lanes_in and isinstance(consumer, UnrolledStage):
+        return None
     wide = lcm(producer.lanes_out, consumer.lanes_in)
     return Link(
         producer.output.bits,
@@ -150,7 +183,9 @@ def _link(producer: Stage, consumer: Stage) -> Link:
     )
 
 
-def _link_from_port(layout: FrameLayout, consumer: Stage) -> Link:
+def _link_from_port(layout: FrameLayout, consumer: Stage) -> Link | None:
+    if layout.beats == 1 and isinstance(consumer, UnrolledStage):
+        return None
     padding = layout.beats * layout.lanes - layout.elements
     wide = layout.beats * layout.lanes if padding else lcm(layout.lanes, consumer.lanes_in)
     kept = layout.elements if padding else wide
@@ -159,7 +194,9 @@ def _link_from_port(layout: FrameLayout, consumer: Stage) -> Link:
     )
 
 
-def _link_to_port(producer: Stage, layout: FrameLayout) -> Link:
+def _link_to_port(producer: Stage, layout: FrameLayout) -> Link | None:
+    if layout.beats == 1 and producer.lanes_out == layout.elements:
+        return None
     padding = layout.beats * layout.lanes - layout.elements
     kept = layout.elements if padding else lcm(layout.lanes, producer.lanes_out)
     padded = layout.beats * layout.lanes if padding else kept

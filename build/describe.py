@@ -19,8 +19,9 @@ MEMORY_LATENCY_CYCLES = 20
 
 def describe_dataflow(bundle: DataflowBundle) -> dict:
     """The stages of a dataflow overlay, their folding and what they take."""
-    overlay = plan(bundle.network, bundle.folding)
-    weights = {n.name: n.weight for n in bundle.network.nodes if isinstance(n, Dense)}
+    network = bundle.network
+    overlay = plan(network, bundle.folding)
+    weights = {n.name: n.weight for n in network.nodes if isinstance(n, Dense)}
     stages = [
         {
             "name": stage.name,
@@ -29,13 +30,16 @@ def describe_dataflow(bundle: DataflowBundle) -> dict:
             "out": stage.elements_out,
             "input_encoding": stage.input.name,
             "output_encoding": stage.output.name,
-            "weight_encoding": stage.weight.name if stage.name in weights else None,
+            "weight_encoding": network.parameters[weights[stage.name]].encoding.name
+            if stage.name in weights
+            else None,
             "weights": weights.get(stage.name),
-            "pe": stage.fold.pe if link else None,
+            "pe": stage.fold.pe if overlay.is_head(i) else None,
             "simd": stage.fold.simd if stage.name in weights else None,
+            "unrolled": stage.fold.unrolled,
             "cycles": stage.cycles,
         }
-        for stage, link in zip(overlay.stages, overlay.links)
+        for i, stage in enumerate(overlay.stages)
     ]
     return {
         "name": bundle.name,

@@ -11,6 +11,7 @@ from pathlib import Path
 import jinja2
 import numpy as np
 
+from bitfold.build.unrolled.layer import unrolled_layer
 from bitfold.models.encoding import Encoding
 from bitfold.models.network import Network
 from bitfold.overlays.dataflow import (
@@ -20,6 +21,7 @@ from bitfold.overlays.dataflow import (
     MatrixStage,
     Stage,
     ThresholdStage,
+    UnrolledStage,
 )
 from bitfold.overlays.offload import Engine
 from bitfold.overlays.packing import BEAT_BITS, FrameLayout
@@ -27,14 +29,23 @@ from bitfold.overlays.packing import BEAT_BITS, FrameLayout
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def dataflow_rtl(overlay: DataflowOverlay) -> dict[str, str]:
-    """The generated SystemVerilog of `overlay`, by file name.
+def dataflow_rtl(network: Network, overlay: DataflowOverlay) -> dict[str, str]:
+    """The generated SystemVerilog of `overlay`, which computes `network`, by file name.
 
     Its core holds module instances and the streams between them; its package, the sizes that the
-    hand-written top needs.
+    hand-written top needs; and each unrolled layer is a module of its own.
     """
     modules: list[dict] = []
-    streams = [overlay.input.lanes * overlay.input.encoding.bits]  # bits of each
+    files: dict[str, str] = {}
+    # Padding is cut by the link at either port, or, where there is none, by the core.
+    lanes_in, lanes_out = (
+        layout.lanes if link else layout.elements
+        for layout, link in (
+            (overlay.input, overlay.links[0]),
+            (overlay.output, overlay.links[-1]),
+        )
+    )
+    streams = [lanes_in * overlay.input.encoding.bits]  # bits of each
 
     def add(kind: str, name: str, parameters: dict, bits: int, **more) -> None:
         source = len(streams) - 1
@@ -48,26 +59,34 @@ def dataflow_rtl(overlay: DataflowOverlay) -> dict[str, str]:
             add("stream_link", f"link_{i}", _link_parameters(link), link.lanes_out * link.bits)
         bits = stage.lanes_out * stage.output.bits
         # A layer is busy with the stage behind its link, and stalled when its last stage is.
-        layer = sum(link is not None for link in overlay.links[: i + 1]) - 1
+        layer = sum(overlay.is_head(j) for j in range(i + 1)) - 1
+        ends = i + 1 == len(overlay.stages) or overlay.is_head(i + 1)
+        if isinstance(stage, UnrolledStage):
+            kind, parameters = f"unrolled_{i}", {}
+            files[f"{kind}.sv"] = _unrolled_module(network, stage, kind)
+        else:
+            kind, parameters = _KINDS[type(stage)], _PARAMETERS[type(stage)](stage)
         add(
-            _KINDS[type(stage)],
+            kind,
             f"stage_{i}",
-            _PARAMETERS[type(stage)](stage),
+            parameters,
             bits,
-            busy=f"layer_busy[{layer}]" if link else f"unused_busy[{i}]",
-            stalled=f"layer_stalled[{layer}]" if overlay.links[i + 1] else f"unused_stalled[{i}]",
+            busy=f"layer_busy[{layer}]" if overlay.is_head(i) else f"unused_busy[{i}]",
+            stalled=f"layer_stalled[{layer}]" if ends else f"unused_stalled[{i}]",
         )
     last = overlay.links[-1]
-    add("stream_link", "link_out", _link_parameters(last), last.lanes_out * last.bits)
-    return {
-        name: _template(f"{name}.j2").render(
+    if last:
+        add("stream_link", "link_out", _link_parameters(last), last.lanes_out * last.bits)
+    for name in ("dataflow_core_pkg.sv", "dataflow_core.sv"):
+        files[name] = _template(f"{name}.j2").render(
             overlay=overlay,
-            padding=_padding_mask(overlay.input),
+            lanes_in=lanes_in,
+            lanes_out=lanes_out,
+            padding=_padding_mask(overlay.input, lanes_in),
             streams=streams,
             modules=modules,
         )
-        for name in ("dataflow_core_pkg.sv", "dataflow_core.sv")
-    }
+    return files
 
 
 def engine_rtl(engine: Engine) -> dict[str, str]:
@@ -89,6 +108,12 @@ def dataflow_images(network: Network, overlay: DataflowOverlay) -> dict[str, str
                 _threshold_words(stage, thresholds), _threshold_encoding(stage).bits
             )
     return images
+
+
+def _unrolled_module(network: Network, stage: UnrolledStage, name: str) -> str:
+    layer = unrolled_layer(network, stage.name)
+    parts, output = layer.logic.cut(layer.outputs, stage.fold.unrolled)
+    return _template("unrolled.sv.j2").render(name=name, stage=stage, parts=parts, output=output)
 
 
 def _link_parameters(link: Link) -> dict:
@@ -204,10 +229,10 @@ def _hex(words: np.ndarray, field_bits: int) -> str:
     return "".join(f"{row.tobytes().hex()[-digits:]}\n" for row in rows)
 
 
-def _padding_mask(layout: FrameLayout) -> int:
-    """The bits of a beat that hold no element."""
+def _padding_mask(layout: FrameLayout, lanes: int) -> int:
+    """The bits of a beat that hold none of its first `lanes` elements."""
     element = (1 << layout.encoding.bits) - 1
-    used = sum(element << lane * layout.field_bits for lane in range(layout.lanes))
+    used = sum(element << lane * layout.field_bits for lane in range(lanes))
     return used ^ (1 << BEAT_BITS) - 1
 
 

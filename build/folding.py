@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 
-from bitfold.build.dataflow import foldable, plan
+from bitfold.build.dataflow import MAX_UNROLLED_WEIGHTS, foldable, plan
 from bitfold.build.resources import estimate_luts
+from bitfold.build.unrolled.layer import unrolled_layer
 from bitfold.models.errors import FoldingError
 from bitfold.models.network import Dense, Network, Threshold
 from bitfold.overlays.dataflow import Fold
@@ -16,14 +18,20 @@ from bitfold.overlays.dataflow import Fold
 DEFAULT_CYCLES = 64
 """The target where the user names none: small, and still a million frames a second at 100 MHz."""
 
+LEVELS_A_CYCLE = 8
+"""LUTs between two registers of an unrolled layer, where the user does not say."""
+
+UNROLLED = "unrolled"
+
 FINN_NAMES = ("MVAU", "MVAU_hls", "MVAU_rtl", "MatrixVectorActivation", "StreamingFCLayer_Batch")
 
 
-def for_cycles(network: Network, cycles: int) -> dict[str, Fold]:
+def for_cycles(network: Network, cycles: int, levels: int = LEVELS_A_CYCLE) -> dict[str, Fold]:
     """The cheapest folding in which no layer takes more than `cycles` a frame.
 
     Cheapest is the fewest products a cycle, then the fewest rows in parallel (each row needs its
-    own accumulator and comparators). Raises FoldingError where a port alone takes longer.
+    own accumulator and comparators). A layer that has to do all of them at once is unrolled, with
+    `levels` LUTs between registers. Raises FoldingError where a port alone takes longer.
     """
     if cycles < 1:
         raise FoldingError(f"{cycles} cycles a frame can't be; ask for 1 or more")
@@ -42,10 +50,18 @@ def for_cycles(network: Network, cycles: int) -> dict[str, Fold]:
             f"{network.name}: {cycles} cycles a frame can't be reached: the {overlay.bottleneck} "
             f"takes {overlay.initiation_interval} for its 64-bit beats; ask for that many or more"
         )
-    return folding
+    return _unroll_whole_layers(network, folding, levels)
 
 
-def for_frames_per_second(network: Network, frames: float, clock_mhz: float) -> dict[str, Fold]:
+def unrolled(network: Network, levels: int = LEVELS_A_CYCLE) -> dict[str, Fold]:
+    """Every layer unrolled, with `levels` LUTs between registers: a frame each cycle."""
+    whole = {name: Fold(rows, columns) for name, (rows, columns) in foldable(network).items()}
+    return _unroll_whole_layers(network, whole, levels)
+
+
+def for_frames_per_second(
+    network: Network, frames: float, clock_mhz: float, levels: int = LEVELS_A_CYCLE
+) -> dict[str, Fold]:
     """The cheapest folding that takes `frames` a second at `clock_mhz`."""
     if not (0 < frames < inf and 0 < clock_mhz < inf):
         raise FoldingError(
@@ -57,15 +73,15 @@ def for_frames_per_second(network: Network, frames: float, clock_mhz: float) -> 
             f"{frames:g} frames a second are more than one each cycle at {clock_mhz:g} MHz; "
             f"ask for at most {clock_mhz * 1e6:g}"
         )
-    return for_cycles(network, cycles)
+    return for_cycles(network, cycles, levels)
 
 
-def for_luts(network: Network, luts: int) -> dict[str, Fold]:
+def for_luts(network: Network, luts: int, levels: int = LEVELS_A_CYCLE) -> dict[str, Fold]:
     """The fastest folding of those for a number of cycles whose core is estimated at no more than
     `luts` LUTs."""
     smallest = None
-    for cycles in _reachable_cycles(network):
-        folding = for_cycles(network, cycles)
+    for cycles in reachable_cycles(network):
+        folding = for_cycles(network, cycles, levels)
         cost = estimate_luts(plan(network, folding))
         if cost <= luts:
             return folding
@@ -78,6 +94,8 @@ def for_luts(network: Network, luts: int) -> dict[str, Fold]:
 
 def from_json(network: Network, file: Path) -> dict[str, Fold]:
     """The folding in `file`: our own {"layer": {"PE": 2, "SIMD": 4}, ...}, or FINN's.
+
+    A layer that is unrolled has all its rows as PE, its columns as SIMD, and "unrolled": cycles.
 
     In FINN's folding config the i-th MVAU is the i-th Dense layer, and Thresholding_0 a threshold
     in front of them; its other settings are for FINN alone. Layers that the file leaves out take
@@ -101,7 +119,9 @@ def from_json(network: Network, file: Path) -> dict[str, Fold]:
         if "PE" not in factors or (layer in dense and "SIMD" not in factors):
             raise FoldingError(f"{file}: {said}: give PE and SIMD")
         folding[layer] = Fold(
-            _factor(file, said, "PE", factors), _factor(file, said, "SIMD", factors, 1)
+            _factor(file, said, "PE", factors),
+            _factor(file, said, "SIMD", factors, 1),
+            _factor(file, said, "unrolled", factors, 0),
         )
     return folding
 
@@ -112,49 +132,97 @@ def choose(
     frames_per_second: float | None = None,
     luts: int | None = None,
     file: Path | None = None,
+    unroll: bool = False,
     clock_mhz: float = 100.0,
+    levels: int = LEVELS_A_CYCLE,
 ) -> dict[str, Fold]:
     """The folding for the one target that is given, or for DEFAULT_CYCLES.
 
     A port that is slower than the default target sets the pace where the user names none.
     """
-    targets = {"cycles": cycles, "fps": frames_per_second, "luts": luts, "folding": file}
+    targets = {
+        "cycles": cycles,
+        "fps": frames_per_second,
+        "luts": luts,
+        "folding": file,
+        "unroll": unroll or None,
+    }
     named = [name for name, value in targets.items() if value is not None]
     if len(named) > 1:
         raise FoldingError(f"{' and '.join(named)} are targets of their own; give one of them")
     if cycles is not None:
-        return for_cycles(network, cycles)
+        return for_cycles(network, cycles, levels)
     if frames_per_second is not None:
-        return for_frames_per_second(network, frames_per_second, clock_mhz)
+        return for_frames_per_second(network, frames_per_second, clock_mhz, levels)
     if luts is not None:
-        return for_luts(network, luts)
+        return for_luts(network, luts, levels)
     if file is not None:
         return from_json(network, file)
+    if unroll:
+        return unrolled(network, levels)
     return for_cycles(network, max(DEFAULT_CYCLES, least_cycles(network)))
 
 
-def override(network: Network, folding: dict[str, Fold], folds: Sequence[str]) -> dict[str, Fold]:
-    """`folding` with the layers in `folds`, each written LAYER=PE,SIMD or LAYER=PE, replaced."""
+def override(
+    network: Network, folding: dict[str, Fold], folds: Sequence[str], levels: int = LEVELS_A_CYCLE
+) -> dict[str, Fold]:
+    """`folding` with the layers in `folds` replaced, each written LAYER=PE,SIMD or LAYER=PE, or
+    LAYER=unrolled, which `levels` then pipelines, or LAYER=unrolled,CYCLES."""
     changed = dict(folding)
     for text in folds:
         layer, _, factors = text.partition("=")
-        numbers = factors.split(",")
+        first, *more = (factor.strip() for factor in factors.split(","))
         if layer not in folding:
             raise FoldingError(f"{text}: {layer!r} is no layer; there are {', '.join(folding)}")
-        if len(numbers) > 2 or not all(number.strip().isdigit() for number in numbers):
+        if not all(number.isdigit() for number in more) or len(more) > 1:
             raise FoldingError(f"{text}: write it as {layer}=PE,SIMD, as in {layer}=2,4")
-        changed[layer] = Fold(*(int(number) for number in numbers))
+        if first == UNROLLED:
+            whole = Fold(*foldable(network)[layer], *map(int, more))
+            changed[layer] = whole if more else _unrolled(network, layer, whole, levels)
+        elif first.isdigit():
+            changed[layer] = Fold(int(first), *map(int, more))
+        else:
+            raise FoldingError(f"{text}: write it as {layer}=PE,SIMD, as in {layer}=2,4")
     plan(network, changed)
     return changed
 
 
+def _unroll_whole_layers(
+    network: Network, folding: dict[str, Fold], levels: int
+) -> dict[str, Fold]:
+    """`folding` with each Dense layer unrolled that has all its products in one cycle."""
+    dense = {node.name for node in network.nodes if isinstance(node, Dense)}
+    sizes = foldable(network)
+    return {
+        name: _unrolled(network, name, fold, levels)
+        if name in dense
+        and (fold.pe, fold.simd) == sizes[name]
+        and fold.pe * fold.simd <= MAX_UNROLLED_WEIGHTS
+        else fold
+        for name, fold in folding.items()
+    }
+
+
+def unroll(network: Network, layer: str, levels: int = LEVELS_A_CYCLE) -> Fold:
+    """The fold of a Dense `layer` that is unrolled, with no more than `levels` LUTs between
+    registers."""
+    return _unrolled(network, layer, Fold(*foldable(network)[layer]), levels)
+
+
+def _unrolled(network: Network, layer: str, whole: Fold, levels: int) -> Fold:
+    """Pipelined so that no more than `levels` LUTs lie between registers."""
+    if levels < 1:
+        raise FoldingError(f"{levels} LUTs between registers can't be; ask for 1 or more")
+    return replace(whole, unrolled=max(1, -(-unrolled_layer(network, layer).depth // levels)))
+
+
 def least_cycles(network: Network) -> int:
     """Cycles a frame that the ports alone take, however wide the layers are."""
-    unrolled = {name: Fold(rows, columns) for name, (rows, columns) in foldable(network).items()}
-    return plan(network, unrolled).initiation_interval
+    whole = {name: Fold(rows, columns) for name, (rows, columns) in foldable(network).items()}
+    return plan(network, whole).initiation_interval
 
 
-def _reachable_cycles(network: Network) -> list[int]:
+def reachable_cycles(network: Network) -> list[int]:
     """The cycles a frame that some folding takes, ascending: no others are worth a try."""
     least = least_cycles(network)
     return sorted(

@@ -7,7 +7,8 @@ interval are predicted exactly.
     input port -> link -> stage [-> stage wired directly] -> link -> ... -> link -> output port
 
 A stage that takes a beat every cycle at its producer's width (the threshold behind a matrix, the
-argmax behind the last one) is wired to it directly; every other one has a link in front.
+argmax behind the last one, an unrolled layer behind another or behind a port of one beat) is wired
+to it directly; every other one has a link in front.
 """
 
 from __future__ import annotations
@@ -24,14 +25,19 @@ from bitfold.overlays.packing import FrameLayout
 
 @dataclass(frozen=True)
 class Fold:
-    """How much of a layer is done in one cycle: `pe` rows and `simd` columns."""
+    """How much of a layer is done in one cycle: `pe` rows and `simd` columns.
+
+    A layer whose rows and columns are all done at once may be unrolled: its weights become logic,
+    `unrolled` cycles deep (0: it is not).
+    """
 
     pe: int
     simd: int = 1
+    unrolled: int = 0
 
 
-SHELL_CYCLES = 5
-"""What a call takes beside its parts: start, the first address, the last answer."""
+SHELL_CYCLES = 6
+"""What a call takes beside its parts: start, the first address, a register, the last answer."""
 
 Folding = Mapping[str, Fold]
 """A Fold for each layer that has a choice: every Dense, and a Threshold in front of the first."""
@@ -149,13 +155,39 @@ class ArgMaxStage:
         return arrivals[-1:] + self.latency_cycles
 
 
-Stage = MatrixStage | ThresholdStage | ArgMaxStage
+@dataclass(frozen=True)
+class UnrolledStage:
+    """unrolled_<i>: a Dense layer as logic, with the threshold behind it where it has one.
+
+    It takes a frame a beat. `luts` is what its netlist asks for.
+    """
+
+    name: str
+    rows: int
+    columns: int
+    fold: Fold
+    input: Encoding
+    output: Encoding
+    luts: int
+
+    elements_in = property(lambda self: self.columns)
+    elements_out = property(lambda self: self.rows)
+    lanes_in = property(lambda self: self.columns)
+    lanes_out = property(lambda self: self.rows)
+    cycles = property(lambda self: 1)
+    latency_cycles = property(lambda self: self.fold.unrolled)
+
+    def departures(self, arrivals: np.ndarray) -> np.ndarray:
+        return arrivals + self.latency_cycles
+
+
+Stage = MatrixStage | ThresholdStage | ArgMaxStage | UnrolledStage
 
 
 @dataclass(frozen=True)
 class DataflowOverlay:
-    """Stages in order; `links[i]` stands in front of `stages[i]` (None: wired directly) and
-    `links[-1]` in front of the output port."""
+    """Stages in order; `links[i]` stands in front of `stages[i]` and `links[-1]` in front of the
+    output port (None: wired directly)."""
 
     input: FrameLayout
     output: FrameLayout
@@ -164,12 +196,20 @@ class DataflowOverlay:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The layers that have counters: the stages with a link in front."""
-        return tuple(s.name for s, link in zip(self.stages, self.links) if link)
+        """The layers that have counters."""
+        return tuple(stage.name for stage in self._heads)
 
     @property
     def folding(self) -> dict[str, Fold]:
-        return {s.name: s.fold for s, link in zip(self.stages, self.links) if link}
+        return {stage.name: stage.fold for stage in self._heads}
+
+    def is_head(self, i: int) -> bool:
+        """Whether a layer begins with stage `i`: those wired behind it belong to the layer."""
+        return self.links[i] is not None or isinstance(self.stages[i], UnrolledStage)
+
+    @property
+    def _heads(self) -> list[Stage]:
+        return [stage for i, stage in enumerate(self.stages) if self.is_head(i)]
 
     @property
     def latency_cycles(self) -> int:
@@ -177,7 +217,7 @@ class DataflowOverlay:
         times = np.arange(self.input.beats, dtype=np.int64)
         for stage, link in zip(self.stages, self.links):
             times = stage.departures(link.departures(times) if link else times)
-        return int(self.links[-1].departures(times)[-1])
+        return int((self.links[-1].departures(times) if self.links[-1] else times)[-1])
 
     @property
     def initiation_interval(self) -> int:

@@ -139,3 +139,15 @@ def random_folding(network: Network, seed: int) -> dict[str, Fold]:
         ]
         folding[name] = legal[random.integers(len(legal))]
     return folding
+
+
+def random_unrolling(network: Network, seed: int) -> dict[str, Fold]:
+    """Any legal folding in which some layers, or all, are unrolled, 1 to 3 cycles deep."""
+    random = np.random.default_rng(seed)
+    folding = random_folding(network, seed)
+    share = random.choice([0.5, 1.0])
+    for node in network.nodes:
+        if isinstance(node, Dense) and random.random() < share:
+            cycles = int(random.integers(1, 4))
+            folding[node.name] = Fold(*foldable(network)[node.name], unrolled=cycles)
+    return folding

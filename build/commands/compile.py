@@ -2,12 +2,131 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
+import numpy as np
 
-from bitfold.build import console
+from bitfold.build import console, folding
 from bitfold.models.errors import FrontendError
+from bitfold.models.network import Network
+from bitfold.overlays.dataflow import Fold
+
+
+def folding_options(function: Callable) -> Callable:
+    """Adds what says how far to fold; `fold` takes it."""
+    return _options(
+        click.option(
+            "--cycles",
+            type=click.IntRange(min=1),
+            help="Target: at most so many cycles a frame (default 64).",
+        ),
+        click.option("--fps", type=float, help="Target: frames a second at --clock."),
+        click.option(
+            "--luts",
+            type=click.IntRange(min=1),
+            help="Target: as fast as so many LUTs (estimated) allow.",
+        ),
+        click.option(
+            "--unroll", is_flag=True, help="Every layer as logic: a frame each cycle, no memories."
+        ),
+        click.option(
+            "--levels",
+            type=click.IntRange(min=1),
+            default=folding.LEVELS_A_CYCLE,
+            show_default=True,
+            help="LUTs between registers of an unrolled layer.",
+        ),
+        click.option(
+            "--folding",
+            "folding_file",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="PE and SIMD from a JSON file: bitfold's own or FINN's folding config.",
+        ),
+        click.option(
+            "--fold",
+            "folds",
+            multiple=True,
+            metavar="LAYER=PE,SIMD",
+            help="PE and SIMD of one layer, or LAYER=unrolled; may be repeated.",
+        ),
+        click.option(
+            "--clock", "clock_mhz", default=100.0, show_default=True, help="Clock in MHz."
+        ),
+    )(function)
+
+
+def input_options(function: Callable) -> Callable:
+    """Adds what says how to read a QONNX file; `read` takes it."""
+    return _options(
+        click.option(
+            "--input-encoding",
+            metavar="NAME",
+            help="What the hardware takes where the file does not say: UINT8 for pixels.",
+        ),
+        click.option(
+            "--input-scale",
+            metavar="NUMBER",
+            help="What one step of --input-encoding is worth: 1/255 for pixels.",
+        ),
+        click.option("--name", help="Of the network; default the file's."),
+    )(function)
+
+
+def _options(*options: Callable) -> Callable:
+    """The options as one decorator, in this order in the help."""
+
+    def add(function: Callable) -> Callable:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+def read(qonnx: Path, input_encoding, input_scale, name, say) -> Network:
+    """The network in `qonnx`."""
+    say("loading FINN's passes")
+    from bitfold.build.frontend import read_qonnx
+
+    return read_qonnx(
+        qonnx,
+        input_encoding=input_encoding,
+        input_scale=_number(input_scale),
+        name=name,
+        progress=say,
+    )
+
+
+def fold(
+    network: Network, cycles, fps, luts, unroll, levels, folding_file, folds, clock_mhz
+) -> dict[str, Fold]:
+    """The folding that the options ask for."""
+    chosen = folding.choose(
+        network,
+        cycles=cycles,
+        frames_per_second=fps,
+        luts=luts,
+        file=folding_file,
+        unroll=unroll,
+        clock_mhz=clock_mhz,
+        levels=levels,
+    )
+    return folding.override(network, chosen, folds, levels)
+
+
+def check(network: Network, qonnx: Path, samples: np.ndarray) -> None:
+    """Raises FrontendError unless `network` gives what `qonnx` gives on all samples."""
+    from bitfold.build.frontend import verify_against_source
+
+    comparison = verify_against_source(network, qonnx, samples)
+    if not comparison.faithful:
+        raise FrontendError(
+            f"{qonnx}: the integer network differs from the file on "
+            f"{len(comparison.mismatches)} of {len(samples)} samples, first in "
+            f"{comparison.layer}; nothing was written. Please report the file"
+        )
 
 
 @click.argument("qonnx", type=click.Path(dir_okay=False, path_type=Path))
@@ -17,62 +136,24 @@ from bitfold.models.errors import FrontendError
     type=click.Path(file_okay=False, path_type=Path),
     help="The bundle; default QONNX with .bundle.",
 )
-@click.option(
-    "--cycles",
-    type=click.IntRange(min=1),
-    help="Target: at most so many cycles a frame (default 64).",
-)
-@click.option("--fps", type=float, help="Target: frames a second at --clock.")
-@click.option(
-    "--luts",
-    type=click.IntRange(min=1),
-    help="Target: as fast as so many LUTs (estimated) allow.",
-)
-@click.option(
-    "--folding",
-    "folding_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="PE and SIMD from a JSON file: bitfold's own or FINN's folding config.",
-)
-@click.option(
-    "--fold",
-    "folds",
-    multiple=True,
-    metavar="LAYER=PE,SIMD",
-    help="PE and SIMD of one layer; may be repeated.",
-)
-@click.option("--clock", "clock_mhz", default=100.0, show_default=True, help="Clock in MHz.")
+@folding_options
 @click.option(
     "--argmax", is_flag=True, help="Let the overlay choose the class, where that is exact."
 )
-@click.option(
-    "--input-encoding",
-    metavar="NAME",
-    help="What the hardware takes where the file does not say: UINT8 for pixels.",
-)
-@click.option(
-    "--input-scale",
-    metavar="NUMBER",
-    help="What one step of --input-encoding is worth: 1/255 for pixels.",
-)
-@click.option("--name", help="Of the network; default the file's.")
+@input_options
 @click.option(
     "--no-check", is_flag=True, help="Skip the comparison with the QONNX file on random samples."
 )
 def compile_qonnx(
     qonnx,
     output,
-    cycles,
-    fps,
-    luts,
-    folding_file,
-    folds,
-    clock_mhz,
     argmax,
     input_encoding,
     input_scale,
     name,
     no_check,
+    clock_mhz,
+    **target,
 ) -> dict:
     """Make a dataflow overlay for the network in QONNX.
 
@@ -86,42 +167,20 @@ def compile_qonnx(
     """
     output = output or qonnx.with_suffix(".bundle")
     with console.steps(f"compiling {qonnx.name}") as say:
-        say("loading FINN's passes")
-        from bitfold.build import folding
+        network = read(qonnx, input_encoding, input_scale, name, say)
         from bitfold.build.compiler import compile_dataflow
-        from bitfold.build.frontend import random_samples, read_qonnx, verify_against_source
+        from bitfold.build.frontend import random_samples
         from bitfold.build.passes.argmax import choose_class_on_chip
 
-        network = read_qonnx(
-            qonnx,
-            input_encoding=input_encoding,
-            input_scale=_number(input_scale),
-            name=name,
-            progress=say,
-        )
         checked = 0
         if not no_check:
             say("comparing with the QONNX file")
             samples = random_samples(network, 100)
-            comparison = verify_against_source(network, qonnx, samples)
-            if not comparison.faithful:
-                raise FrontendError(
-                    f"{qonnx}: the integer network differs from the file on "
-                    f"{len(comparison.mismatches)} of {len(samples)} random samples, first in "
-                    f"{comparison.layer}; nothing was written. Please report the file"
-                )
+            check(network, qonnx, samples)
             checked = len(samples)
         if argmax:
             network = choose_class_on_chip(network)
-        chosen = folding.choose(
-            network,
-            cycles=cycles,
-            frames_per_second=fps,
-            luts=luts,
-            file=folding_file,
-            clock_mhz=clock_mhz,
-        )
-        chosen = folding.override(network, chosen, folds)
+        chosen = fold(network, clock_mhz=clock_mhz, **target)
         say("writing the overlay")
         bundle = compile_dataflow(network, chosen, output, clock_mhz)
     from bitfold.build.commands.inspect import show

@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from random_networks import Shape, random_folding, random_network, random_shape
 
@@ -26,6 +26,7 @@ WITH_THRESHOLD = random_network(
     Shape((6, 4, 3), ("UINT4", "BIPOLAR"), ("INT3", "BIPOLAR"), "UINT2", False, False), 1
 )
 
+NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 networks = st.builds(
     lambda shape, seed: random_network(random_shape(shape), seed),
     st.integers(0, 2**32 - 1),
@@ -124,7 +125,7 @@ def test_a_frame_rate_or_clock_that_is_no_number_above_zero_is_refused(fps, cloc
         folding.for_frames_per_second(SMALL, fps, clock)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=8, phases=NO_SHRINKING)
 @given(network=networks, share=st.floats(0, 1))
 def test_a_lut_budget_gives_the_fastest_folding_within_it(network, share):
     slowest = max(rows * columns for rows, columns in foldable(network).values())

@@ -18,7 +18,7 @@ def test_weights_and_thresholds_lie_where_the_modules_read_them(seed):
     network = random_network(shape, seed)
     overlay = plan(network, random_folding(network, seed))
     images = dataflow_images(network, overlay)
-    instances = parameters_of_instances(dataflow_rtl(overlay)["dataflow_core.sv"])
+    instances = parameters_of_instances(dataflow_rtl(network, overlay)["dataflow_core.sv"])
     nodes = [node for node in network.nodes if isinstance(node, (Dense, Threshold))]
     assert len(nodes) == len(instances) == len(images)
     for node, parameters in zip(nodes, instances):

@@ -173,7 +173,7 @@ def write_engine(engine: Engine, folder: Path) -> list[Path]:
 def write_overlay(network, folding, folder: Path) -> list[Path]:
     """The sources of an overlay, packages first; its images lie beside what is generated."""
     overlay = plan(network, folding)
-    for files in (dataflow_rtl(overlay), dataflow_images(network, overlay)):
+    for files in (dataflow_rtl(network, overlay), dataflow_images(network, overlay)):
         for name, text in files.items():
             (folder / name).write_text(text)
     (folder / "build_id.hex").write_text("0123456789abcdef0123456789abcdef\n")

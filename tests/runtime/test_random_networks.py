@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import count, islice, pairwise
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from random_networks import random_folding, random_inputs, random_network, random_shape
+from random_networks import (
+    random_folding,
+    random_inputs,
+    random_network,
+    random_shape,
+    random_unrolling,
+)
 
 from bitfold.build.compiler import compile_dataflow
 from bitfold.runtime.verilated import Memory, VerilatedDevice
@@ -22,10 +30,14 @@ NO_SHRINKING = settings(
 )
 
 
-def check(shape_seed: int, seed: int, folder, cache) -> None:
+UNROLLED_WEIGHTS = 500
+"""Of the widest layer: weights that are logic mean a build for every network."""
+
+
+def check(shape_seed: int, seed: int, folder, cache, fold=random_folding) -> None:
     """One random network on its RTL, unhindered and with a hesitating memory."""
     network = random_network(random_shape(shape_seed), seed)
-    bundle = compile_dataflow(network, random_folding(network, shape_seed), folder / "bundle")
+    bundle = compile_dataflow(network, fold(network, shape_seed), folder / "bundle")
     x = random_inputs(network, FRAMES, seed)
     device = VerilatedDevice(bundle, cache=cache)
     try:
@@ -55,3 +67,24 @@ def test_networks_of_one_shape_are_exact_on_one_build(shape_seed, seed, tmp_path
 @given(shape_seed=st.integers(8, 2**32 - 1), seed=st.integers(0, 2**32 - 1))
 def test_networks_of_any_shape_are_exact(shape_seed, seed, tmp_path_factory, cache):
     check(shape_seed, seed, tmp_path_factory.mktemp("random"), cache)
+
+
+def small_shapes():
+    """Seeds of shapes whose layers are small."""
+
+    def is_small(seed: int) -> bool:
+        widths = random_shape(seed).widths
+        return max(a * b for a, b in pairwise(widths)) <= UNROLLED_WEIGHTS
+
+    return filter(is_small, count(100))
+
+
+@pytest.mark.parametrize("shape_seed", islice(small_shapes(), 12))
+def test_unrolled_layers_are_exact_alone_and_among_folded_ones(shape_seed, tmp_path, cache):
+    check(shape_seed, shape_seed, tmp_path, cache, random_unrolling)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape_seed", islice(small_shapes(), 12, 160))
+def test_many_more_unrolled_layers_are_exact(shape_seed, tmp_path, cache):
+    check(shape_seed, shape_seed, tmp_path, cache, random_unrolling)

@@ -116,6 +116,8 @@ module dataflow_shell #(
 
   logic commands_valid, reader_ready, reader_legal, reader_idle, read_error, owed_read_data;
   logic [28:0] input_beats, output_beats;
+  logic [63:0] read_tdata;
+  logic read_tvalid, read_tready;
 
   axi_reader #(
       .OUTSTANDING(OUTSTANDING)
@@ -128,10 +130,24 @@ module dataflow_shell #(
       .idle(reader_idle),
       .error(read_error),
       .owed_data(owed_read_data),
+      .m_axis_tdata(read_tdata),
+      .m_axis_tvalid(read_tvalid),
+      .m_axis_tready(read_tready),
+      .*
+  );
+
+  // A first layer that is all logic must not have to fit into the cycle in which the data comes.
+  stream_register #(
+      .WIDTH(64)
+  ) from_memory (
+      .aclk,
+      .aresetn(core_aresetn),
+      .s_axis_tdata(read_tdata),
+      .s_axis_tvalid(read_tvalid),
+      .s_axis_tready(read_tready),
       .m_axis_tdata(m_axis_core_tdata),
       .m_axis_tvalid(m_axis_core_tvalid),
-      .m_axis_tready(m_axis_core_tready),
-      .*
+      .m_axis_tready(m_axis_core_tready)
   );
 
   // Core to memory.

@@ -1,0 +1,1 @@
+"""Layers as logic: every weight a wire, a frame each cycle."""
