@@ -6,7 +6,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
-.PHONY: help demo test test-all lint setup lock clean
+.PHONY: help demo test test-all bench lint setup lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -27,6 +27,9 @@ test: lint  ## the everyday tests
 
 test-all: lint  ## the slow sweeps too
 	$(PYTEST)
+
+bench: $(READY)  ## measure everything in benchmarks/ and write docs/benchmarks.md
+	@$(BIN)/python benchmarks/run.py
 
 lint: $(READY)  ## check format and style
 	$(BIN)/python -m ruff format --check

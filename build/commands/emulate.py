@@ -32,12 +32,12 @@ from bitfold.runtime.verilator import build_library
 )
 @click.option("--board", help="Which emulated board: scripts that name the same one take turns.")
 @click.argument("script", type=click.Path(dir_okay=False, path_type=Path))
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.argument("arguments", metavar="[ARGS]...", nargs=-1, type=click.UNPROCESSED)
 def emulate(given, python, board, script, arguments) -> dict:
-    """Run SCRIPT, written for a PYNQ board, on an emulated one: unmodified, cycle by cycle.
+    """Run SCRIPT, made for a PYNQ board, on an emulated one.
 
-    Whatever SCRIPT does with pynq (Overlay, allocate, MMIO) or with bitfold's Accelerator happens
-    to the RTL of the bundle, simulated. ARGUMENTS are those of SCRIPT.
+    SCRIPT stays as it is, and all is simulated cycle by cycle. Whatever it does with pynq (Overlay, allocate, MMIO) or with bitfold's Accelerator happens
+    to the RTL of the bundle, simulated. ARGS are those of SCRIPT.
 
     \b
     bitfold emulate package/on_target.py

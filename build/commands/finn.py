@@ -184,7 +184,7 @@ def script(qonnx, folder, board, input_encoding, input_scale, name, clock_mhz, *
 
 @click.group()
 def finn() -> None:
-    """Compare with FINN: its estimates, and its own build."""
+    """Compare with FINN: its estimates and its build."""
 
 
 finn.add_command(console.command(estimate))

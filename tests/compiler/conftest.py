@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from command_line import works
+from random_networks import Shape, random_network
+from vivado_workplace import Workplace
 
-
-@pytest.fixture(scope="session")
-def home(tmp_path_factory, cache) -> Path:
-    """A home for the commands, whose cache is that of the tests."""
-    own = tmp_path_factory.mktemp("home")
-    (own / ".cache").mkdir()
-    cache.mkdir(parents=True, exist_ok=True)
-    (own / ".cache" / "bitfold").symlink_to(cache)
-    return own
+from bitfold.build.compiler import compile_dataflow, make_engine
+from bitfold.overlays.dataflow import Fold
+from bitfold.overlays.offload import Engine
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +36,32 @@ def here(home, made, tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def small_bundles(tmp_path_factory) -> Path:
+    """A folder with a small bundle of each kind; no test may change it."""
+    folder = tmp_path_factory.mktemp("bundles")
+    shape = Shape((6, 4, 3), ("UINT4", "BIPOLAR"), ("INT3", "BIPOLAR"), None, False, False)
+    folding = {"fc0": Fold(2, 3), "fc1": Fold(1, 4)}
+    compile_dataflow(random_network(shape, 1), folding, folder / "dataflow.bundle")
+    make_engine(Engine(8, 64, 64, 16, 3), folder / "offload.bundle", 150.0)
+    return folder
+
+
+@pytest.fixture(params=["dataflow", "offload"])
+def workplace(request, small_bundles, tmp_path) -> Workplace:
+    """A bundle of each kind, and a stand-in for Vivado that knows it."""
+    workplace = Workplace(tmp_path, request.param, "pynq-z2")
+    shutil.copytree(small_bundles / workplace.bundle.name, workplace.bundle)
+    workplace.stand_in()
+    return workplace
+
+
+@pytest.fixture
+def small(small_bundles, tmp_path) -> Workplace:
+    """A workplace for what is the same for both kinds."""
+    workplace = Workplace(tmp_path, "offload", "pynq-z1")
+    shutil.copytree(small_bundles / workplace.bundle.name, workplace.bundle)
+    workplace.stand_in()
+    return workplace

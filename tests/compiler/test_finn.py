@@ -127,7 +127,7 @@ def test_a_layer_takes_finn_as_many_cycles_as_ours(seed):
     network = network_of(seed)
     made = estimate(network, folding.choose(network))
     for stage in made.overlay.stages:
-        assert made.finn.layers[stage.name].fold == stage.fold
+        assert made.finn.layers[stage.name].fold == replace(stage.fold, unrolled=0)
         assert made.finn.layers[stage.name].cycles == stage.cycles
 
 
@@ -158,7 +158,8 @@ def test_our_folding_comes_back_from_finn(seed):
     overlay = plan(network, folding.choose(network))
     config = json.loads(json.dumps(folding_config(model, network, overlay)))
     nodes = layers(transform(model, [ApplyConfig(config)]), network)
-    assert {name: read_fold(nodes[name]) for name in overlay.folding} == overlay.folding
+    ours = {name: replace(fold, unrolled=0) for name, fold in overlay.folding.items()}
+    assert {name: read_fold(nodes[name]) for name in overlay.folding} == ours
 
 
 @pytest.mark.parametrize("seed", SEEDS)

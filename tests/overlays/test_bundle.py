@@ -71,7 +71,7 @@ def test_the_manifest_says_what_the_bundle_is(made):
     manifest = json.loads((made / MANIFEST).read_text())
     assert manifest["format"] == 1
     assert manifest["network_id"] == NETWORK.id
-    assert manifest["folding"] == {"fc0": [2, 3], "fc1": [1, 4]}
+    assert manifest["folding"] == {"fc0": [2, 3, 0], "fc1": [1, 4, 0]}
     assert manifest["input"] == {"elements": 6, "encoding": "UINT4"}
     assert set(manifest["files"]) == set(files_of(made)) - {MANIFEST}
     assert (made / "images/build_id.hex").read_text().strip() == manifest["build_id"]
