@@ -36,8 +36,9 @@ from bitfold.runtime.verilator import build_library
 def emulate(given, python, board, script, arguments) -> dict:
     """Run SCRIPT, made for a PYNQ board, on an emulated one.
 
-    SCRIPT stays as it is, and all is simulated cycle by cycle. Whatever it does with pynq (Overlay, allocate, MMIO) or with bitfold's Accelerator happens
-    to the RTL of the bundle, simulated. ARGS are those of SCRIPT.
+    SCRIPT stays as it is, and all is simulated cycle by cycle: whatever it does with pynq (Overlay,
+    allocate, MMIO) or with bitfold's Accelerator happens to the RTL of the bundle. ARGS are those
+    of SCRIPT.
 
     \b
     bitfold emulate package/on_target.py

@@ -13,6 +13,7 @@ from bitfold.build.unrolled.distributed import distributed
 from bitfold.build.unrolled.heap import Value, combine, number, plus
 from bitfold.build.unrolled.levels import level_bits
 from bitfold.build.unrolled.logic import Lane, Logic
+from bitfold.build.unrolled.ranges import Range, ranges, sums_range
 from bitfold.build.unrolled.sums import Sums, tree
 from bitfold.models.encoding import Encoding
 from bitfold.models.network import Network, Threshold
@@ -54,7 +55,8 @@ def unrolled_layer(network: Network, name: str) -> LayerLogic:
         levels, base = _Array(network.parameters[last.thresholds].values), last.base
     weights = _Array(network.parameters[dense.weight].values)
     x, y = network.tensors[dense.input].encoding, network.tensors[last.output].encoding
-    return _smallest(weights, levels, base, x, y)
+    within = _Array(np.stack(ranges(network)[dense.input]))
+    return _smallest(weights, levels, base, x, within, y)
 
 
 class _Array:
@@ -73,21 +75,30 @@ class _Array:
 
 @lru_cache(maxsize=64)
 def _smallest(
-    weights: _Array, thresholds: _Array | None, base: int, x: Encoding, y: Encoding
+    weights: _Array,
+    thresholds: _Array | None,
+    base: int,
+    x: Encoding,
+    within: _Array,
+    y: Encoding,
 ) -> LayerLogic:
     levels = thresholds.values if thresholds else None
-    made = [_layer(weights.values, s, levels, base, x, y) for s in _candidates(weights.values, x)]
+    low, high = within.values
+    made = [
+        _layer(weights.values, sums, levels, base, x, (low, high), y)
+        for sums in _candidates(weights.values, (low, high))
+    ]
     return min(made, key=lambda layer: layer.luts)
 
 
-def _candidates(weights: np.ndarray, x: Encoding) -> Iterator[Sums]:
+def _candidates(weights: np.ndarray, within: Range) -> Iterator[Sums]:
     # Of -1, 0 and 1 trees are always smaller; of other weights only where there are few.
     ones = np.abs(weights).max(initial=0) <= 1
     if ones or weights.size <= FEW_WEIGHTS or weights.size > MAX_DISTRIBUTED_WEIGHTS:
         for depth in TREE_DEPTHS:
             yield tree(weights, depth)
     if not ones and weights.size <= MAX_DISTRIBUTED_WEIGHTS:
-        yield distributed(weights, x)
+        yield distributed(weights, within)
 
 
 def _layer(
@@ -96,23 +107,26 @@ def _layer(
     thresholds: np.ndarray | None,
     base: int,
     x: Encoding,
+    within: Range,
     y: Encoding,
 ) -> LayerLogic:
     logic = Logic(weights.shape[1] * x.bits)
-    inputs = [_input(logic, c, x) for c in range(weights.shape[1])]
+    inputs = [
+        _input(logic, c, x, int(low), int(high)) for c, (low, high) in enumerate(zip(*within))
+    ]
     uses = Counter(s for node in sums.nodes for _, s in node.sums)
     uses.update(row.place for row in sums.rows)
     values: list[Value] = []
     for i, node in enumerate(sums.nodes):
         parts = [(f, inputs[c]) for f, c in node.inputs] + [(f, values[s]) for f, s in node.sums]
-        value = combine(parts, *_range(node.weights, x))
+        value = combine(parts, *_range(node.weights, within))
         # What goes into one sum only stays a heap, to be counted together with the others there.
         shared = uses[i] > 1 or len(parts) == 2
         values.append(number(logic, value) if shared else value)
     outputs: list[Lane] = []
     for r, row in enumerate(sums.rows):
         shift = row.doublings
-        lowest, highest = _range(weights[r], x)
+        lowest, highest = _range(weights[r], within)
         parts = [(row.factor, values[row.place])]
         value = combine(parts, lowest << shift, highest << shift)
         if thresholds is None:
@@ -123,20 +137,24 @@ def _layer(
     return LayerLogic(logic, tuple(outputs))
 
 
-def _input(logic: Logic, column: int, x: Encoding) -> Value:
+def _input(logic: Logic, column: int, x: Encoding, low: int, high: int) -> Value:
+    """An input that lies in [low, high]: bits that it never sets are left out."""
     bits = logic.inputs[column * x.bits : (column + 1) * x.bits]
+    if low == high:
+        return Value((), low, low, low)
     if x.is_bipolar:
         return Value(((2, bits[0]),), -1, -1, 1)
-    plain = Value(tuple((1 << i, bit) for i, bit in enumerate(bits)), 0, x.minimum, x.maximum)
-    if not x.signed:
-        return plain
-    sign = Value(((2 << x.bits - 1, bits[-1]),), 0, 0, 2 << x.bits - 1)  # taken away twice
-    return combine([(1, plain), (-1, sign)], x.minimum, x.maximum)
+    used = max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0)
+    terms = tuple((1 << i, bit) for i, bit in enumerate(bits[:used]))
+    if low >= 0:
+        return Value(terms, 0, low, high)
+    sign = Value(((1 << used, bits[-1]),), 0, 0, 1 << used)
+    return combine([(1, Value(terms, 0, 0, 0)), (-1, sign)], low, high)
 
 
-def _range(row: np.ndarray, x: Encoding) -> tuple[int, int]:
-    ends = np.stack([row * x.minimum, row * x.maximum])
-    return int(ends.min(axis=0).sum()), int(ends.max(axis=0).sum())
+def _range(row: np.ndarray, within: Range) -> tuple[int, int]:
+    low, high = sums_range(row[None], within)
+    return int(low[0]), int(high[0])
 
 
 def _stored(bits: list[Lane], signed: bool, y: Encoding) -> list[Lane]:

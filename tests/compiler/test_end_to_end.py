@@ -138,6 +138,29 @@ def test_the_folding_changes_the_cycles_and_not_the_integers(
     assert call.cycles == call.predicted_cycles
 
 
+@pytest.mark.parametrize(
+    ("topology", "quantization"),
+    [
+        pytest.param(*network, marks=() if network == ("iris_64_64", "W1A1") else pytest.mark.slow)
+        for network in NETWORKS
+        if network[1] != "W8A8"
+    ],
+    ids=lambda name: name,
+)
+def test_a_network_that_is_all_logic_takes_a_flower_a_cycle(
+    topology, quantization, exported, tmp_path, cache
+):
+    flowers = load_iris().features
+    network = choose_class_on_chip(exported(topology, quantization).network)
+    bundle = compile_dataflow(network, folding.choose(network, unroll=True), tmp_path / "bundle")
+    with Accelerator(bundle, "verilated", cache) as accelerator:
+        np.testing.assert_array_equal(accelerator.run(flowers), network(network.quantize(flowers)))
+        call = accelerator.last_call
+    assert call.latency_cycles == bundle.latency_cycles
+    assert call.initiation_interval == bundle.initiation_interval == 1
+    assert call.cycles == call.predicted_cycles
+
+
 def test_a_layer_that_is_applied_twice_is_stored_once(exported):
     network = exported("irisnet", "W1A3").network
     dense = [node for node in network.nodes if isinstance(node, Dense)]

@@ -299,3 +299,49 @@ def test_a_file_with_an_illegal_fold_names_the_layer(written):
     chosen = folding.choose(SMALL, file=written(content))
     with pytest.raises(FoldingError, match="fc0: PE=3 does not divide 4 rows; try 1, 2 or 4"):
         plan(SMALL, chosen)
+
+
+# Unrolled layers.
+
+
+def test_a_layer_that_does_all_at_once_is_unrolled():
+    chosen = folding.for_cycles(SMALL, 1)
+    sizes = foldable(SMALL)
+    assert {name: (fold.pe, fold.simd) for name, fold in chosen.items()} == sizes
+    assert all(fold.unrolled for fold in chosen.values())
+    assert chosen == folding.choose(SMALL, unroll=True)
+
+
+def test_fewer_luts_between_registers_take_more_cycles():
+    deep = [plan(SMALL, folding.unrolled(SMALL, levels)).latency_cycles for levels in (1, 3, 100)]
+    assert deep == sorted(deep, reverse=True) and deep[0] > deep[-1]
+
+
+def test_one_layer_can_be_unrolled_by_name():
+    chosen = folding.choose(SMALL)
+    rows, columns = foldable(SMALL)["fc0"]
+    assert folding.override(SMALL, chosen, ["fc0=unrolled,3"])["fc0"] == Fold(rows, columns, 3)
+    assert folding.override(SMALL, chosen, ["fc0=unrolled"])["fc0"].unrolled >= 1
+
+
+def test_a_folding_file_can_unroll_a_layer(written):
+    rows, columns = foldable(SMALL)["fc0"]
+    content = {"fc0": {"PE": rows, "SIMD": columns, "unrolled": 2}, "fc1": {"PE": 1, "SIMD": 1}}
+    assert folding.from_json(SMALL, written(content))["fc0"] == Fold(rows, columns, 2)
+
+
+@pytest.mark.parametrize(
+    ("network", "layer", "fold", "message"),
+    [
+        (SMALL, "fc0", Fold(1, 1, 2), "fc0: PE=1 and SIMD=1, but a layer is unrolled whole; give"),
+        (WITH_THRESHOLD, "quantize", Fold(3, 1, 1), "thresholds alone can't be unrolled; give PE"),
+    ],
+)
+def test_what_can_not_be_unrolled_is_refused(network, layer, fold, message):
+    with pytest.raises(FoldingError, match=message):
+        plan(network, {**folding.choose(network), layer: fold})
+
+
+def test_unrolling_with_no_lut_between_registers_is_refused():
+    with pytest.raises(FoldingError, match="0 LUTs between registers can't be"):
+        folding.unrolled(SMALL, 0)
