@@ -22,19 +22,20 @@ from scipy.optimize import nnls
 from bitfold.build import folding
 from bitfold.build.compiler import RTL, compile_dataflow
 from bitfold.build.dataflow import plan
-from bitfold.build.resources import CALIBRATION, part_features
+from bitfold.build.resources import CALIBRATION, estimate_dsps, estimate_luts, part_features
 from bitfold.build.synthesis import synthesise, synthesise_bundle
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import FoldingError
-from bitfold.overlays.dataflow import ArgMaxStage, Fold, UnrolledStage
+from bitfold.overlays.dataflow import ArgMaxStage, Fold
 
 SIZES = (
     ((16, 64, 32, 32, 5), 64),
     ((4, 64, 32, 32, 3), 16),
     ((64, 64, 64, 10), 512),
     ((4, 64, 32, 32, 3), 128),
+    ((4, 64, 32, 32, 3), 1),
 )
-"""Widths of the layers, and cycles a frame."""
+"""Widths of the layers, and cycles a frame; in 1 all layers are unrolled."""
 ENCODINGS = (
     ("BIPOLAR", "BIPOLAR", "BIPOLAR"),
     ("UINT8", "BIPOLAR", "BIPOLAR"),
@@ -44,10 +45,12 @@ ENCODINGS = (
     ("UINT8", "TERNARY", "UINT3"),
     ("UINT8", "INT4", "UINT4"),
     ("INT6", "INT6", "UINT6"),
-    ("UINT8", "INT8", "UINT8"),
+    ("UINT8", "INT8", "UINT4"),
 )
 """Of inputs, weights and activations."""
 FOLDS = 5
+MOST_LUTS = 12_000
+"""Of what is larger Yosys takes many minutes."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,9 @@ def sample() -> Iterator[Core]:
                 bundle = compile_dataflow(network, folds, Path(scratch) / "core.bundle")
                 for options in ((), ("-nodsp",)):
                     dsps = not options
-                    if not dsps and (weights == "BIPOLAR" or cycles < 64):
+                    if not dsps and not estimate_dsps(overlay):
+                        continue
+                    if estimate_luts(overlay, dsps) > MOST_LUTS:
                         continue
                     made = synthesise_bundle(bundle, core_only=True, options=options)
                     parts = {f"stage_{i}": stage for i, stage in enumerate(overlay.stages)}
@@ -127,7 +132,7 @@ def sample() -> Iterator[Core]:
                         [
                             Part(*part_features(part, dsps), made.under(path).luts)
                             for path, part in parts.items()
-                            if part and not isinstance(part, UnrolledStage)
+                            if part
                         ],
                         made.yosys,
                     )

@@ -1,0 +1,121 @@
+"""The search over foldings, its front, its limits and its picture; and the estimate behind it."""
+
+from __future__ import annotations
+
+import json
+from math import inf
+
+import pytest
+from command_line import fails, read, works
+from random_networks import Shape, random_network
+
+from bitfold.build import folding
+from bitfold.build.compiler import compile_dataflow
+from bitfold.build.dataflow import plan
+from bitfold.build.explore import explore
+from bitfold.build.resources import calibration, estimate_dsps, estimate_luts
+from bitfold.build.synthesis import synthesise_bundle
+from bitfold.models.errors import FoldingError
+from bitfold.overlays.dataflow import Fold
+
+BINARY = Shape((16, 32, 8), ("BIPOLAR",) * 2, ("BIPOLAR",) * 2, None, False, False)
+WIDE = Shape((8, 32, 8), ("INT8",) * 2, ("INT8",) * 2, None, False, True)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return random_network(BINARY, seed=0)
+
+
+@pytest.fixture(scope="module")
+def found(network):
+    return explore(network)
+
+
+def test_no_point_of_the_front_is_beaten_and_every_other_one_is(found):
+    for candidate in found.front:
+        assert not any(other.beats(candidate) for other in found.candidates)
+    figures = {(c.luts, c.latency_cycles, c.initiation_interval) for c in found.front}
+    assert len(figures) == len(found.front) > 3
+    for candidate in found.candidates:
+        same = (candidate.luts, candidate.latency_cycles, candidate.initiation_interval)
+        assert same in figures or any(point.beats(candidate) for point in found.front)
+
+
+def test_the_front_reaches_from_folded_layers_to_all_of_them_unrolled(network, found):
+    assert not any(fold.unrolled for fold in found.front[0].folding.values())
+    assert all(fold.unrolled for fold in found.front[-1].folding.values())
+    assert found.front[-1].initiation_interval == folding.least_cycles(network)
+
+
+def test_the_figures_of_a_point_are_those_of_its_overlay(network, found):
+    for point in found.front:
+        overlay = plan(network, point.folding)
+        assert point.luts == estimate_luts(overlay)
+        assert point.latency_cycles == overlay.latency_cycles
+        assert point.initiation_interval == overlay.initiation_interval
+
+
+def test_limits_keep_what_is_within_both(found):
+    middle = found.front[len(found.front) // 2]
+    kept = found.within(middle.luts, middle.initiation_interval)
+    assert middle in kept
+    assert all(c.luts <= middle.luts for c in kept)
+    assert all(c.initiation_interval <= middle.initiation_interval for c in kept)
+    assert found.within(inf, inf) == found.front
+
+
+def test_limits_that_nothing_keeps_name_what_comes_nearest(found):
+    smallest = min(c.luts for c in found.front)
+    with pytest.raises(FoldingError, match=f"the smallest takes {smallest:,}"):
+        found.within(10, inf)
+    with pytest.raises(FoldingError, match="the fastest folding of all takes"):
+        found.within(inf, 0.5)
+
+
+def test_multipliers_beyond_the_dsps_of_the_chip_are_logic():
+    network = random_network(WIDE, seed=0)
+    folds = {"fc0": Fold(32, 8), "fc1": Fold(1, 1)}
+    candidates = [
+        c for c in explore(network).candidates if not any(f.unrolled for f in c.folding.values())
+    ]
+    assert all(c.dsps <= 220 for c in candidates)
+    overlay = plan(network, folds)
+    assert estimate_dsps(overlay) == 32 * 8 + 1
+    assert estimate_luts(overlay, dsps=False) > 2 * estimate_luts(overlay)
+
+
+def test_the_estimate_states_the_error_of_a_real_calibration():
+    fitted = calibration()
+    assert fitted.cores >= 20 and 0 < fitted.median_error <= fitted.worst_error
+    assert all(v >= 0 for kind in fitted.coefficients.values() for v in kind.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cycles", [1, 8, 64])
+def test_the_estimate_is_off_by_no_more_than_it_states(network, cycles, tmp_path, cache):
+    folds = folding.for_cycles(network, cycles)
+    bundle = compile_dataflow(network, folds, tmp_path / "any.bundle")
+    luts = synthesise_bundle(bundle, core_only=True, cache=cache).luts
+    assert abs(estimate_luts(plan(network, folds)) / luts - 1) <= calibration().worst_error
+
+
+def test_the_command_writes_what_compile_reads_and_draws_a_picture(here):
+    text = works(
+        *("explore", "net.onnx", "--max-luts", 3000, "--min-fps", 1e6, "--clock", 200),
+        *("--picture", "net.png", "-o", "smallest.json", "--json", "explore.json"),
+    )
+    said = read(here / "explore.json")
+    kept = [point for point in said["front"] if point["within_limits"]]
+    assert kept and all(point["luts_estimated"] <= 3000 for point in kept)
+    assert all(point["frames_per_second_predicted"] >= 1e6 for point in kept)
+    assert f"{said['luts_error_median']:.0%} in the median" in text
+    assert json.loads((here / "smallest.json").read_text()) == kept[0]["folding"]
+    assert (here / "net.png").read_bytes().startswith(b"\x89PNG")
+    works("compile", "net.onnx", "--folding", "smallest.json", "--json", "compile.json")
+    compiled = read(here / "compile.json")
+    assert compiled["latency_cycles_predicted"] == kept[0]["latency_cycles_predicted"]
+
+
+def test_a_picture_of_an_unknown_kind_is_refused_before_any_work(here):
+    assert ".svg, .png or .pdf" in fails("explore", "net.onnx", "--picture", "net.gif", code=2)

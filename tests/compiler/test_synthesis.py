@@ -1,0 +1,250 @@
+"""Synthesis: what is counted, of which parts, and that the netlist computes what it should."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import fails, read, works
+from random_networks import Shape, random_network
+
+from bitfold.build import folding
+from bitfold.build.compiler import RTL, compile_dataflow, make_engine
+from bitfold.build.synthesis import synthesise, synthesise_bundle
+from bitfold.build.synthesis.netlist import NetlistDevice, sample_inputs
+from bitfold.build.synthesis.resources import XC7Z020, Resources, count
+from bitfold.build.synthesis.timing import place_and_route
+from bitfold.models.errors import ToolError
+from bitfold.overlays.bundle import DataflowBundle
+from bitfold.overlays.dataflow import Fold
+from bitfold.overlays.offload import Engine
+
+SMALL = Shape((4, 8, 3), ("UINT4", "UINT2"), ("BIPOLAR", "BIPOLAR"), None, False, False)
+"""65,536 different inputs."""
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> DataflowBundle:
+    network = random_network(SMALL, seed=3)
+    folds = {"fc0": Fold(4, 4), "fc1": Fold(1, 8)}
+    return compile_dataflow(network, folds, tmp_path_factory.mktemp("small") / "small.bundle")
+
+
+def source(folder: Path, text: str) -> list[Path]:
+    file = folder / "design.sv"
+    file.write_text(text)
+    return [file]
+
+
+REGISTERED = """
+module design #(parameter BITS = 8, parameter IMAGE = "") (
+  input wire aclk, input wire [BITS-1:0] a, input wire [BITS-1:0] b, output reg [2*BITS-1:0] q
+);
+  reg [BITS-1:0] a1, b1;
+  always @(posedge aclk) begin a1 <= a; b1 <= b; q <= %s; end
+endmodule
+"""
+
+
+# What is counted.
+
+
+def test_a_distributed_memory_counts_the_luts_that_hold_it():
+    taken = count({"LUT2": 3, "LUT6": 4, "RAM32M": 2, "SRL16E": 1, "FDRE": 5, "INV": 9})
+    assert taken == Resources(luts=3 + 4 + 2 * 4 + 1, memory_luts=2 * 4 + 1, flip_flops=5)
+
+
+def test_a_primitive_that_is_not_known_is_refused():
+    with pytest.raises(ToolError, match="2 cells URAM288"):
+        count({"LUT6": 1, "URAM288": 2})
+
+
+def test_half_a_block_ram_is_half_of_one():
+    assert count({"RAMB18E1": 3, "RAMB36E1": 1}).block_rams == 2.5
+    assert XC7Z020.ramb36 == 140
+
+
+def test_parameters_choose_the_size(tmp_path, cache):
+    sources = source(tmp_path, REGISTERED % "a1 ^ b1")
+    for bits in (4, 9):
+        made = synthesise(sources, "design", parameters={"BITS": bits}, cache=cache)
+        assert (made.luts, made.flip_flops) == (bits, 3 * bits)
+        assert made.ports["a"] == ("input", bits) and made.ports["q"] == ("output", 2 * bits)
+
+
+def test_a_multiplier_takes_a_dsp_unless_that_is_forbidden(tmp_path, cache):
+    sources = source(tmp_path, REGISTERED % "a1 * b1")
+    with_dsp = synthesise(sources, "design", cache=cache)
+    without = synthesise(sources, "design", options=["-nodsp"], cache=cache)
+    assert (with_dsp.dsps, with_dsp.luts) == (1, 0)
+    assert without.dsps == 0 and without.luts > 50
+
+
+def test_a_memory_image_is_found_and_decides_the_logic(tmp_path, cache):
+    (tmp_path / "images").mkdir()
+    rom = [RTL / "common" / "rom.sv"]
+    luts = []
+    for words in (range(64), [3] * 64):
+        (tmp_path / "images" / "words.hex").write_text(
+            "".join(f"{w * 37 % 256:x}\n" for w in words)
+        )
+        parameters = {"WIDTH": 8, "DEPTH": 64, "IMAGE": "words.hex"}
+        luts.append(synthesise(rom, "rom", tmp_path / "images", parameters, cache=cache).luts)
+    assert luts[0] > 0 and luts[1] == 0
+
+
+def test_what_was_synthesised_comes_from_the_cache_until_a_source_changes(tmp_path, cache):
+    said = []
+    for text in ("a1 + b1", "a1 + b1", "a1 - b1"):
+        said.append([])
+        sources = source(tmp_path, REGISTERED % text + f"// {tmp_path}\n")
+        synthesise(sources, "design", cache=cache, progress=said[-1].append)
+    assert [len(steps) for steps in said] == [1, 0, 1]
+
+
+def test_a_fault_in_the_source_is_said_in_yosys_words(tmp_path, cache):
+    with pytest.raises(ToolError, match="syntax error"):
+        synthesise(source(tmp_path, "module design (; endmodule"), "design", cache=cache)
+
+
+def test_a_program_that_is_no_yosys_is_refused(tmp_path, cache):
+    sources = source(tmp_path, REGISTERED % "a1")
+    for program, complaint in (
+        (tmp_path / "yosys", "can't be run"),
+        (Path("/bin/true"), "is no Yosys"),
+    ):
+        with pytest.raises(ToolError, match=complaint):
+            synthesise(sources, "design", yosys_program=program, cache=cache)
+
+
+# The parts of an overlay.
+
+
+def test_the_parts_of_an_overlay_are_all_of_it(small, cache):
+    whole = synthesise_bundle(small, cache=cache)
+    assert sum((i.resources for i in whole.instances), Resources()) == whole.total
+    assert whole.core.luts + whole.under("shell").luts == whole.luts
+    stages = {i.path: i.module for i in whole.instances if i.path.startswith("core.stage")}
+    assert list(stages.values()) == ["mvau", "threshold", "mvau"]
+    assert all(i.resources.luts for i in whole.instances if i.path in stages)
+
+
+def test_the_core_alone_is_about_the_core_in_its_shell(small, cache):
+    core = synthesise_bundle(small, core_only=True, cache=cache)
+    whole = synthesise_bundle(small, cache=cache)
+    assert core.core == core.total
+    # The shell decides which of the core's ports matter.
+    assert abs(core.luts - whole.core.luts) <= 0.1 * core.luts
+
+
+# The frequency on an open fabric.
+
+
+@pytest.mark.slow
+def test_more_logic_between_registers_is_slower_and_its_path_is_named(tmp_path, cache):
+    timings = []
+    for text in ("a1 ^ b1", "a1 * b1 * a1"):
+        sources = source(tmp_path, REGISTERED % text)
+        ports = synthesise(sources, "design", cache=cache).ports
+        timings.append(place_and_route(sources, "design", ports, cache=cache))
+    assert timings[0].mhz > timings[1].mhz > 10
+    assert set(timings[1].slowest_path) <= {"a", "b", "a1", "b1", "q"}
+    assert timings[1].device == "LFE5U-85F-6"
+
+
+# The netlist, simulated.
+
+
+def check(bundle: DataflowBundle, x: np.ndarray, cache: Path) -> None:
+    device = NetlistDevice(bundle, cache=cache)
+    outputs, call = device.run(x)
+    device.close()
+    assert np.array_equal(outputs, bundle.network(x))
+    assert call.cycles == call.predicted_cycles
+
+
+def test_the_netlist_gives_the_integers_of_the_network_on_all_inputs(small, cache):
+    x = sample_inputs(small.network, 1 << 16)
+    assert len(np.unique(x, axis=0)) == 1 << 16
+    assert len(np.unique(small.network(x), axis=0)) > 20, "a network that says little"
+    check(small, x, cache)
+
+
+def test_few_of_many_inputs_are_drawn_from_all_values():
+    x = sample_inputs(random_network(SMALL, 0), 1000)
+    assert x.shape == (1000, 4) and set(np.unique(x)) == set(range(16))
+
+
+@pytest.mark.slow
+def test_a_netlist_with_one_wrong_lut_is_found_out(small, cache, tmp_path):
+    synthesis = synthesise_bundle(small, cache=cache)
+    text = synthesis.netlist.read_text()
+    core = text.index("\\mvau")
+    lut = re.compile(r"(LUT6 #\(\s*\.INIT\(64'h)([0-9a-f]{16})").search(text, core)
+    wrong = f"{int(lut[2], 16) ^ (1 << 64) - 1:016x}"
+    broken = tmp_path / "netlist.v"
+    broken.write_text(text[: lut.start(2)] + wrong + text[lut.end(2) :])
+    device = NetlistDevice(small, cache=cache, synthesis=replace(synthesis, netlist=broken))
+    x = sample_inputs(small.network, 1000)
+    outputs, _ = device.run(x)
+    device.close()
+    assert not np.array_equal(outputs, small.network(x))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "shape",
+    [
+        Shape((5, 12, 7), ("INT6", "UINT4"), ("INT4", "INT6"), None, False, False),
+        Shape((9, 64, 16), ("UINT8", "UINT3"), ("TERNARY", "BIPOLAR"), "UINT4", True, True),
+        Shape((64, 96, 96, 4), ("BIPOLAR",) * 3, ("BIPOLAR",) * 3, None, False, False),
+    ],
+    ids=["DSPs", "argmax", "wide"],
+)
+def test_netlists_of_other_networks_give_their_integers(shape, tmp_path, cache):
+    network = random_network(shape, seed=1)
+    bundle = compile_dataflow(network, folding.for_cycles(network, 32), tmp_path / "any.bundle")
+    check(bundle, sample_inputs(network, 500), cache)
+
+
+@pytest.mark.slow
+def test_weights_in_block_ram_reach_the_netlist(tmp_path, cache):
+    shape = Shape((96, 96, 4), ("BIPOLAR",) * 2, ("BIPOLAR",) * 2, None, False, False)
+    network = random_network(shape, seed=1)
+    bundle = compile_dataflow(network, folding.for_cycles(network, 1152), tmp_path / "any.bundle")
+    assert synthesise_bundle(bundle, cache=cache).total.block_rams
+    check(bundle, sample_inputs(network, 200), cache)
+
+
+@pytest.mark.slow
+def test_the_netlist_of_an_engine_runs_a_program(small, tmp_path, cache):
+    bundle = make_engine(Engine(8, 64, 256, 16, 8), tmp_path / "engine.bundle")
+    device = NetlistDevice(bundle, cache=cache)
+    device.load(small.network)
+    x = sample_inputs(small.network, 300)
+    outputs, _ = device.run(x)
+    device.close()
+    assert np.array_equal(outputs, small.network(x))
+
+
+# The command.
+
+
+def test_the_command_shows_what_it_writes(small, here):
+    text = works(
+        *("synth", small.path, "--core", "--no-timing", "--netlist", "core.v"),
+        *("--json", "synth.json"),
+    )
+    said = read(here / "synth.json")
+    assert {part["layer"] for part in said["parts"]} >= {"fc0", "act0", "fc1"}
+    assert said["shell"] is None and said["open_fabric"] is None
+    assert said["total"] == asdict(synthesise_bundle(small, True).total)
+    assert f"{said['total']['luts']:,}" in text and said["yosys"] in text
+    assert "module dataflow_core" in (here / "core.v").read_text()
+
+
+def test_only_a_whole_dataflow_overlay_is_verified(small, here):
+    assert "--verify" in fails("synth", small.path, "--core", "--verify", 10, code=2)
