@@ -31,6 +31,7 @@ PURPOSES = {
     "onnxruntime": "runs the float parts of a network",
     "protobuf": "what network files are written in",
     "jinja2": "writes the wiring of an overlay",
+    "da4ml": "finds what the rows of a layer made of logic have in common",
     "click": "the command line",
     "rich": "progress bars and tables",
     "pytest": "the tests",

@@ -24,21 +24,46 @@ the default already; -nowidelut takes 2 to 14 % more LUTs; -widemux 5 between 12
 more, and hundreds of MUXF7; -dff 6 % fewer to 5 % more, in three times the time; nothing flattened
 17 % more. -nocarry takes 14 to 39 % fewer on sums this narrow, but chains of LUTs are slow."""
 
-ROMS = """proc
-memory_collect *rom
-setattr -mod -set keep_hierarchy 1 *rom/t:$mem_v2 r:SIZE<=128 %i r:RD_PORTS<2 %i %m
-flatten
-opt_expr
-opt_clean
-memory_collect
-memory_map -rom-only t:$mem_v2 r:SIZE<=128 %i
-memory_map -rom-only t:$mem_v2 r:RD_PORTS>2 %i"""
+# A table is LUTs up to as many words, if these have no more bits: a block RAM costs as much then.
+_TABLES = ((128, 1 << 16), *((128 << i, 64 >> i) for i in range(1, 7)))
+_SMALL = [f"t:$mem_v2 r:SIZE<={words} %i r:WIDTH<={bits} %i" for words, bits in _TABLES]
+ROMS = "\n".join(
+    (
+        "proc",
+        "memory_collect *rom",
+        *(f"setattr -mod -set keep_hierarchy 1 *rom/{s} r:RD_PORTS<2 %i %m" for s in _SMALL),
+        "flatten",
+        "opt_expr",
+        "opt_clean",
+        "memory_collect",
+        *(f"memory_map -rom-only {small}" for small in _SMALL),
+        "memory_map -rom-only t:$mem_v2 r:RD_PORTS>2 %i",
+    )
+)
 """Makes a read-only memory LUTs where a block RAM would not pay, or has not the ports, and keeps
 one with one reader from being mixed with the logic behind it.
 
 Left to itself Yosys 0.70 breaks a table of 64 constants, which is one LUT6 a bit, up into four;
 moves registers through it; and runs out of memory over one with 32 readers. On the cores of iris
 W1A1, W1A3 and W4A4 these lines save 27, 12 and 34 % of the LUTs."""
+
+DSPS = """memory_dff
+alumacc -macc-only
+maccmap -unmap
+opt_clean
+techmap -map +/mul2dsp.v -map +/xilinx/xc7_dsp_map.v -D DSP_A_MAXWIDTH=25 -D DSP_B_MAXWIDTH=18 \\
+-D DSP_A_MAXWIDTH_PARTIAL=18 -D DSP_A_MINWIDTH=2 -D DSP_B_MINWIDTH=2 -D DSP_Y_MINWIDTH=9 \\
+-D DSP_SIGNEDONLY=1 -D DSP_NAME=$__MUL25X18
+select a:mul2dsp
+setattr -unset mul2dsp
+opt_expr -fine
+wreduce
+select -clear
+chtype -set $mul t:$__soft_mul"""
+"""What synth_xilinx does for DSPs at its label map_dsp, but for the pass xilinx_dsp: that one moves
+the registers around a product into the DSP, and with Yosys 0.70 the netlist then computes something
+else (its sign extension is unsound: github.com/YosysHQ/yosys/issues/5059). So DSPs are counted
+right, and flip-flops beside them rather too high."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +225,9 @@ def _script(sources, top: str, parameters, apart: Sequence[str], recipe: str) ->
             read_design(sources, top, parameters),
             f"setattr -mod -set keep_hierarchy 1 {kept}" if kept else "",
             ROMS,
-            f"{recipe} -top {top}",
+            f"{recipe} -top {top} -run :map_dsp",
+            *([] if "-nodsp" in recipe.split() else [DSPS]),
+            f"{recipe} -top {top} -run coarse:",
             "tee -q -o cells.json stat -json",
             # Which instances there are, and the ports of the top.
             "dump -m -o instances.il c:* %M %C",

@@ -96,7 +96,7 @@ async def cycles_and_stamps_are_those_of_the_bus(dut):
         begin = moves["start"][0] + 1  # cycle 0 of the call
         assert moves["ar_offer"][0] - begin == STEPS + 2
         assert moves["aw_offer"][0] - begin == STEPS + 2
-        assert moves["core_in"] == moves["r"]
+        assert moves["core_in"] == [cycle + 1 for cycle in moves["r"]]
         assert moves["w"] == [cycle + 1 for cycle in moves["core_out"]]
         cycles = (await bench.read(REGISTERS.CYCLES_HIGH)) << 32
         cycles += await bench.read(REGISTERS.CYCLES_LOW)
@@ -112,7 +112,7 @@ async def cycles_and_stamps_are_those_of_the_bus(dut):
             read_latency = moves["r"][0] - moves["ar_offer"][0]
             write_latency = moves["b"][-1] - moves["w"][-1]
             frames = len(moves["frame_out"])
-            assert cycles == STEPS + read_latency + latency + frames - 1 + write_latency + 5
+            assert cycles == STEPS + read_latency + latency + frames - 1 + write_latency + 6
 
 
 @test

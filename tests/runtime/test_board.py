@@ -275,6 +275,8 @@ def test_an_interrupted_call_is_ended_and_the_next_one_works(board, opened, ran,
     def pressed():
         board.port.go_on(9000)
         monkeypatch.setattr(device.port, "wait", wait)
+        # A process that was started in the background ignores Ctrl-C.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(device.port, "wait", pressed)
