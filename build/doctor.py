@@ -193,7 +193,12 @@ def _cache() -> Finding:
     from bitfold.overlays.bundle import default_cache
 
     place = default_cache()
-    size_bytes = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
+    size_bytes = sum(
+        (Path(folder) / file).stat().st_size
+        for folder, _, files in os.walk(place)  # passes over what others take away meanwhile
+        for file in files
+        if (Path(folder) / file).is_file()
+    )
     existing = next(folder for folder in (place, *place.parents) if folder.is_dir())
     return Finding(
         name="cache",

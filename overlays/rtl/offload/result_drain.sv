@@ -77,6 +77,10 @@ module result_drain #(
   wire last_frame = frame + 32'd1 >= frames;
   wire capture = result_valid && result_ready;
 
+  wire next_buffer = block_done ? !buffer : buffer;
+  // By itself: Yosys takes a cast inside ?: at the width of what is cast.
+  wire [7:0] first_level = 8'(9'd1 << (layer.output_planes - 6'd1));
+
   assign result_ready = idle || result_done;
   assign constant_read = capture || (!idle && state == SEARCH);
   assign block_done = result_done && last_frame;
@@ -90,8 +94,7 @@ module result_drain #(
       assign next_levels[r*8+:8] = reached[r] ? levels[r*8+:8] | bit_value : levels[r*8+:8];
       // Level n is reached at constant n, so the search begins in the middle.
       assign constant_address[r*9+:9] = capture
-          ? {block_done ? !buffer : buffer,
-             searches ? 8'(9'd1 << (layer.output_planes - 6'd1)) : 8'd1}
+          ? {next_buffer, searches ? first_level : 8'd1}
           : {buffer, next_levels[r*8+:8] | bit_value >> 1};
       assign write_bits[r] = state == SEARCH ? reached[r] : values[r*32];
     end
@@ -144,7 +147,7 @@ module result_drain #(
             - (less_input ? input_sum : 32'd0);
       end
       levels <= '0;
-      bit_value <= 8'(9'd1 << (layer.output_planes - 6'd1));
+      bit_value <= first_level;
       plane <= layer.output_planes - 6'd1;
       plane_base <= searches ? layer.output_top : 16'd0;
       state <= searches ? SEARCH : SUBTRACT;
@@ -170,7 +173,7 @@ module result_drain #(
     end else begin
       if (capture) idle <= 1'b0;
       else if (result_done) idle <= 1'b1;
-      if (block_done) buffer <= !buffer;
+      buffer <= next_buffer;
     end
   end
 
