@@ -29,6 +29,7 @@ NETWORKS: tuple[tuple[str, str], ...] = (
     *(("iris_64_32_32", quantization) for quantization in QUANTIZATIONS),
     *(("irisnet", quantization) for quantization in ("float", "W1A1", "W1A3", "W4A4")),
     *(("iris_64_64", quantization) for quantization in ("float", "W1A1", "W1A3", "W4A4")),
+    ("iris_petals", "W1A1-thermometer"),
 )
 
 _FORMAT = "bitfold cross-validation 1"

@@ -31,11 +31,16 @@ class Input(nn.Module):
     """Quantizes the input to its integers; with a thermometer, compares them with levels.
 
     Where it is `standardized`, each column is brought to the format's range first, by the host.
-    `fit` must see the training rows before training.
+    `fit` must see the training rows before training. A thermometer looks at the features named,
+    by default at all.
     """
 
     def __init__(
-        self, quantization: Quantization, input_format: InputFormat, standardized: bool = False
+        self,
+        quantization: Quantization,
+        input_format: InputFormat,
+        standardized: bool = False,
+        thermometer_features: tuple[int, ...] | None = None,
     ):
         super().__init__()
         self.format = input_format
@@ -45,7 +50,9 @@ class Input(nn.Module):
         else:
             self.quantize = _unsigned(input_format.bits, input_format.scale)
         if quantization.thermometer_levels:
-            self.thermometer = Thermometer(input_format, quantization.thermometer_levels)
+            self.thermometer = Thermometer(
+                input_format, quantization.thermometer_levels, thermometer_features
+            )
             self.out_features = self.thermometer.out_features
         else:
             self.thermometer = nn.Identity()
@@ -95,22 +102,25 @@ class Standardize(nn.Module):
 
 
 class Thermometer(nn.Module):
-    """Each feature becomes `levels` values of {-1, +1}: whether it reaches each of its levels.
+    """Each of `features` becomes `levels` values of {-1, +1}: whether it reaches each level.
 
     A fixed layer with one-hot rows and a bias, so that QONNX and FINN need nothing special.
     Levels are half-integers in units of the input's scale: no input ever lies on one.
     """
 
-    def __init__(self, input_format: InputFormat, levels: int):
+    def __init__(
+        self, input_format: InputFormat, levels: int, features: tuple[int, ...] | None = None
+    ):
         super().__init__()
         self.format = input_format
         self.levels = levels
-        self.out_features = input_format.features * levels
+        self.features = list(range(input_format.features) if features is None else features)
+        self.out_features = len(self.features) * levels
         # Weights of {0, 1} in the narrow 2-bit range.
         self.linear = qnn.QuantLinear(
             input_format.features, self.out_features, bias=True, weight_quant=_weight_quantizer(2)
         )
-        one_hot = torch.eye(input_format.features).repeat_interleave(levels, dim=0)
+        one_hot = torch.eye(input_format.features)[self.features].repeat_interleave(levels, dim=0)
         self.linear.weight = nn.Parameter(one_hot, requires_grad=False)
         self.linear.bias.requires_grad = False
         self.activation = _bipolar()
@@ -121,7 +131,7 @@ class Thermometer(nn.Module):
 
     def fit(self, rows: np.ndarray) -> None:
         """Spaces each feature's levels evenly between the extremes of `rows` (rows, features)."""
-        low, high = rows.min(axis=0), rows.max(axis=0)
+        low, high = rows[:, self.features].min(axis=0), rows[:, self.features].max(axis=0)
         steps = (np.arange(self.levels) + 0.5) / self.levels
         levels = low[:, None] + (high - low)[:, None] * steps
         levels = (np.floor(levels / self.format.scale) + 0.5) * self.format.scale
@@ -244,9 +254,10 @@ class MLP(nn.Module):
         hidden: tuple[int, ...],
         classes: int,
         standardized: bool = False,
+        thermometer_features: tuple[int, ...] | None = None,
     ):
         super().__init__()
-        self.input = Input(quantization, input_format, standardized)
+        self.input = Input(quantization, input_format, standardized, thermometer_features)
         widths = (self.input.out_features, *hidden)
         self.hidden = nn.Sequential(
             *(Dense(quantization, *pair) for pair in zip(widths, hidden, strict=False))

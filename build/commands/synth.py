@@ -208,7 +208,7 @@ def _alike(parts: list[dict]) -> dict[str, list[dict]]:
     """Parts that differ in an index only, such as the rows of an array, by their common path."""
     groups: dict[str, list[dict]] = {}
     for part in parts:
-        groups.setdefault(re.sub(r"\[\d+\]", "[*]", part["path"]), []).append(part)
+        groups.setdefault(re.sub(r"\d+(?=\]|$)", "*", part["path"]), []).append(part)
     return groups
 
 

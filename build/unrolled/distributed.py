@@ -8,30 +8,33 @@ from bitfold.build.unrolled.ranges import Range
 from bitfold.build.unrolled.sums import Row, Sum, Sums
 
 ADD, SUBTRACT = 0, 1
-THOROUGH_WEIGHTS = 1 << 11
-"""Of more, da4ml searches for a seventh of the time, and finds 2 to 5 % less."""
 
 
-def distributed(weights: np.ndarray, within: Range) -> Sums:
+def distributed(weights: np.ndarray, within: Range, attempt: int = 0) -> Sums:
     """Sums of two terms each, shared between the rows of `weights` (rows, columns), of inputs that
     lie `within`.
 
+    Each `attempt` shows da4ml the matrix in another order, in which it finds other sums.
     Source: Sun et al., da4ml: distributed arithmetic for real-time neural networks on FPGAs, 2025.
     """
     # Here and not above: the tests of a board run on its Python, without this library.
     from da4ml.cmvm import QInterval, solve
 
-    columns = weights.shape[1]
+    random = np.random.default_rng(attempt)
+    rows, columns = (random.permutation(size) for size in weights.shape)
+    low, high = (end[columns] for end in within)
+    # What it measures its own finds by says little here: it is only asked for one at a time.
     parts = solve(
-        np.ascontiguousarray(weights.T, np.float32),
-        qintervals=[QInterval(float(low), float(high), 1.0) for low, high in zip(*within)],
-        search_all_decompose_dc=weights.size <= THOROUGH_WEIGHTS,
+        np.ascontiguousarray(weights[rows][:, columns].T, np.float32),
+        method0="mc",
+        qintervals=[QInterval(float(least), float(most), 1.0) for least, most in zip(low, high)],
+        search_all_decompose_dc=False,
     ).solutions
-    unit = np.eye(columns, dtype=np.int64)
+    unit = np.eye(len(columns), dtype=np.int64)
     nodes: list[Sum] = []
     # What a buffer holds: (factor, input or sum, its place, exponent), as the row it stands for.
-    row_of = {("input", c): unit[c] for c in range(columns)}
-    given = [(1, ("input", c), 0) for c in range(columns)]
+    row_of = {("input", c): unit[c] for c in range(len(columns))}
+    given = [(1, ("input", int(c)), 0) for c in columns]
     for part in parts:
         buffer: list[tuple[int, tuple[str, int], int]] = []
         for op in part.ops:
@@ -53,8 +56,8 @@ def distributed(weights: np.ndarray, within: Range) -> Sums:
         for index, shift, negative in zip(part.out_idxs, part.out_shifts, part.out_negs):
             factor, source, exponent = buffer[index] if index >= 0 else (0, ("input", 0), 0)
             given.append((-factor if negative else factor, source, exponent + shift))
-    ends = tuple(_row(item, nodes, row_of) for item in given)
-    return Sums(tuple(nodes), ends)
+    ends = [_row(item, nodes, row_of) for item in given]
+    return Sums(tuple(nodes), tuple(ends[place] for place in np.argsort(rows)))
 
 
 def _sum(terms, row_of) -> Sum:

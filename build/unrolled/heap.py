@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import combinations
 from math import gcd
 
 from bitfold.build.unrolled.logic import Bit, Lane, Logic
 
 COUNTED = 6
 """Bits that a counter takes: the inputs of a LUT."""
+
+Row = dict[int, Lane]
+"""A number: its bits by their columns."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,8 @@ def _number(logic: Logic, value: Value, unit: int) -> Value:
     columns = columns_of(value, unit)
     _count_down(logic, columns)
     width = ((value.maximum - value.offset) // unit).bit_length()
-    rows = _rows(columns, width)
-    while len(rows) > 1:
-        rows.sort(key=lambda row: max(map(logic.level, row.values())))
-        rows = [*rows[2:], _add(logic, rows[0], rows[1], width)]
-    terms = tuple((unit << column, bit) for column, bit in sorted(rows[0].items()))
+    total = _total(logic, _rows(columns, width), width)
+    terms = tuple((unit << column, bit) for column, bit in sorted(total.items()))
     return Value(terms, value.offset, value.minimum, value.maximum)
 
 
@@ -96,15 +97,18 @@ def reaches(logic: Logic, value: Value, threshold: int) -> Lane:
 def plus(logic: Logic, value: Value, constant: int, shift: int = 0) -> list[Lane]:
     """floor((value + constant) / 2**shift), lowest bit first, in as many bits as its results need;
     the last is a sign where one of them is below zero, and only there."""
-    if value.terms:
-        unit = unit_of(value)
-        value = _number(logic, value, unit & -unit)
     lowest, highest = value.minimum + constant, value.maximum + constant
     signed = lowest < 0
     width = max(highest.bit_length(), (-lowest - 1).bit_length() if signed else 0) + signed
-    bits = {c.bit_length() - 1: bit for c, bit in value.terms if c < 1 << width}
+    columns = columns_of(value, 1)
+    _count_down(logic, columns)
     constant += value.offset
-    total = _add(logic, bits, {c: True for c in range(width) if constant >> c & 1}, width)
+    rows = _rows(columns, width)
+    if constant % (1 << shift):
+        rows.append(_constant(constant, range(shift)))
+    total = _total(logic, rows, width, shift)
+    # The rest of the constant comes last: before, it would fill columns that rows leave free.
+    total = _add(logic, total, _constant(constant, range(shift, width)), width)
     kept = [total.get(column, False) for column in range(shift, width)]
     return kept or [total.get(width - 1, False)] * signed
 
@@ -143,18 +147,55 @@ def _count(logic: Logic, columns: dict[int, list[Lane]], column: int) -> list[La
     return columns[column]
 
 
-def _rows(columns: dict[int, list[Lane]], width: int) -> list[dict[int, Lane]]:
-    """The bits of the columns below `width` as numbers, which have one bit a column or none."""
-    rows: list[dict[int, Lane]] = [{} for _ in range(max(map(len, columns.values())))]
-    for column, lanes in columns.items():
-        if column < width:
-            for row, lane in zip(rows, lanes):
-                row[column] = lane
-    return [row for row in rows if row]
+def _rows(columns: dict[int, list[Lane]], width: int) -> list[Row]:
+    """The bits of the columns below `width` as numbers, which have one bit a column or none. The
+    bits of a wire stay together, as far as they stand in order."""
+    rows: list[Row] = []
+    for column in sorted(column for column in columns if column < width):
+        lanes = list(columns[column])
+        free = list(rows)
+        for row in rows:
+            follower = _follower(row.get(column - 1))
+            if follower in lanes:
+                lanes.remove(follower)
+                row[column] = follower
+                free.remove(row)
+        free.sort(key=max, reverse=True)
+        free += ({} for _ in lanes[len(free) :])
+        for row, lane in zip(free, lanes):
+            if not row:
+                rows.append(row)
+            row[column] = lane
+    return rows
 
 
-def _add(logic: Logic, a: dict[int, Lane], b: dict[int, Lane], width: int) -> dict[int, Lane]:
-    """a + b modulo 2**width; an adder only from the column on where they first meet."""
+def _follower(lane: Lane | None) -> Bit | None:
+    """The next bit of the same wire."""
+    return Bit(lane.wire, lane.index + 1, lane.inverted) if isinstance(lane, Bit) else None
+
+
+def _total(logic: Logic, rows: list[Row], width: int, needed: int = 0) -> Row:
+    """The sum of `rows` modulo 2**width, of which the columns from `needed` on are wanted."""
+    while len(rows) > 1:
+        first, second = min(combinations(rows, 2), key=lambda pair: _cost(logic, *pair))
+        rows = [row for row in rows if row is not first and row is not second]
+        rows.append(_add(logic, first, second, width, 0 if rows else needed))
+    return rows[0] if rows else {}
+
+
+def _constant(value: int, columns: range) -> Row:
+    return {column: True for column in columns if value >> column & 1}
+
+
+def _cost(logic: Logic, a: Row, b: Row) -> tuple[int, int]:
+    """What to add first: what takes the fewest LUTs, and of that what is ready first."""
+    luts = sum(isinstance(a[c], Bit) and isinstance(b[c], Bit) for c in set(a) & set(b))
+    return luts, max(logic.level(lane) for lane in (*a.values(), *b.values()))
+
+
+def _add(logic: Logic, a: Row, b: Row, width: int, needed: int = 0) -> Row:
+    """a + b modulo 2**width; an adder only from the column on where they first meet. Of the columns
+    below `needed` only the carry is made."""
     either = {**a, **b}
     low = min(set(a) & set(b), default=width)
     span = range(low, min(max(either, default=0) + 1, width))
@@ -162,9 +203,17 @@ def _add(logic: Logic, a: dict[int, Lane], b: dict[int, Lane], width: int) -> di
         return either
     # The operand that the carry chain takes past its LUTs is the one that needs no inverters.
     a, b = sorted((a, b), key=lambda row: sum(_is_inverted(lane) for lane in row.values()))
-    total = logic.add([a.get(c, False) for c in span], [b.get(c, False) for c in span])
+    start = min(needed, span.stop)
+    carry: Lane = False
+    for column in range(low, start, 2):  # two columns a LUT
+        pair = range(column, min(column + 2, start))
+        carry = logic.carry_over(
+            [a.get(c, False) for c in pair], [b.get(c, False) for c in pair], carry
+        )
+    span = range(max(low, start), span.stop)
+    total = logic.add([a.get(c, False) for c in span], [b.get(c, False) for c in span], carry)
     below = {c: bit for c, bit in either.items() if c < low}
-    return below | {low + i: bit for i, bit in enumerate(total) if low + i < width}
+    return below | {span.start + i: bit for i, bit in enumerate(total) if span.start + i < width}
 
 
 def _is_inverted(lane: Lane) -> bool:

@@ -82,12 +82,16 @@ class Logic:
         low, high = operands
         return self._drive(1, [low, high[:2]], 1, 1, "majority({{{1}, majority({0})}})")[0]
 
-    def add(self, a: Sequence[Lane], b: Sequence[Lane]) -> list[Bit]:
-        """The sum of two numbers of equal width, lowest bit first; one bit wider."""
-        # A carry chain is worth about two levels, and more when long; its last bit is free.
+    def add(self, a: Sequence[Lane], b: Sequence[Lane], carry: Lane = False) -> list[Bit]:
+        """The sum of two numbers of equal width and a carry, lowest bit first; one bit wider."""
+        if carry is not False:  # out of a column below
+            return self.add((carry, *a), (carry, *b))[1:]
         width = len(a) + 1
+        # Where one of the bits is a constant, the chain takes the other without a LUT.
+        luts = sum(isinstance(x, Bit) and isinstance(y, Bit) for x, y in zip(a, b))
         operands = [(*a, False), (*b, False)]
-        return self._drive(width, operands, 2 + width // 16, (width - 1) / width, "{0} + {1}")
+        # A carry chain is worth about two levels, and more when long.
+        return self._drive(width, operands, 2 + width // 16, luts / width, "{0} + {1}")
 
     def table(self, entries: Sequence[int], address: Sequence[Lane]) -> Lane:
         """The one of the `entries`, 0 or 1, at `address`."""

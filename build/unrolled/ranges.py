@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bitfold.models.network import ArgMax, Dense, Network
+from bitfold.models.network import Dense, Network, Threshold
 
 Range = tuple[np.ndarray, np.ndarray]
 """The least and the greatest value of each element, (elements,) int64 both."""
@@ -24,7 +24,7 @@ def ranges(network: Network) -> dict[str, Range]:
             known[node.output] = sums_range(
                 network.parameters[node.weight].values, known[node.input]
             )
-        elif not isinstance(node, ArgMax):  # a threshold never gives less for more
+        elif isinstance(node, Threshold):  # which never gives less for more
             low, high = (network.apply(node, end[None])[0] for end in known[node.input])
             known[node.output] = (low, high)
     return known

@@ -29,6 +29,7 @@ _ALL = (
     Topology("irisnet", "iris", "4-30-30-30-3, the 30x30 layer applied twice"),
     Topology("iris_64_32_32", "iris", "4-64-32-32-3"),
     Topology("iris_64_64", "iris", "4-64-64-3"),
+    Topology("iris_petals", "iris", "4-8-3; a thermometer has 8 levels, on the petals only"),
     Topology("tfc", "mnist", "784-64-64-64-10"),
 )
 TOPOLOGIES: dict[str, Topology] = {topology.name: topology for topology in _ALL}

