@@ -91,7 +91,11 @@ class Bundle:
         if path.is_file() and zipfile.is_zipfile(path):
             path = _unpack(path, cache)
         if not (path / MANIFEST).is_file():
-            raise BundleError(f"{path}: no {MANIFEST} there; make a bundle with `bitfold compile`")
+            found = f"no {MANIFEST} there" if path.is_dir() else "not a bundle"
+            if not path.exists():
+                found = "there is no such bundle"
+            source = f" {path}" if path.suffix == ".onnx" else ""
+            raise BundleError(f"{path}: {found}; make one with `bitfold compile{source}`")
         try:
             manifest = json.loads((path / MANIFEST).read_text())
             if manifest["format"] != FORMAT:

@@ -38,9 +38,11 @@ class Engine:
         """Raises OverlayError for a size that can't be made."""
         for name, legal in LEGAL_SIZES.items():
             if getattr(self, name) not in legal:
+                choices = f"one of {', '.join(map(str, legal))}"
+                if len(legal) == legal[-1] - legal[0] + 1:
+                    choices = f"{legal[0]} to {legal[-1]}"
                 raise OverlayError(
-                    f"an engine of {getattr(self, name)} {name} can't be made; choose one of "
-                    f"{', '.join(map(str, legal))}"
+                    f"an engine of {getattr(self, name)} {name} can't be made; choose {choices}"
                 )
         if self.rows > self.lanes:
             raise OverlayError(f"{self.rows} rows are more than {self.lanes} lanes; use fewer")

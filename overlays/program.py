@@ -10,8 +10,8 @@ memory, the first column in the lowest bit. A frame is its planes one after the 
 
 What a layer loads, for each block of ROWS rows: its constants (for each constant, for each pair of
 rows, a beat of two 32-bit integers), then its weights (for each row, for each plane, its beats).
-With thresholds there are 2^output_planes - 1 constants a row, ascending; raw and argmax have one,
-which is subtracted.
+With thresholds there are 2^output_planes - 1 constants a row, ascending; the other heads have one,
+which is subtracted. A softmax is that of models/softmax.py in its reduced form.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Head(IntEnum):
     THRESHOLD = 0
     RAW = 1
     ARGMAX = 2
+    SOFTMAX = 3
 
 
 class Origin(IntEnum):
@@ -69,7 +70,7 @@ FIELDS = _fields(
     (0, 0, "opcode", 8, f"0x{OPCODE_LAYER:02X}: a dense layer."),
     (0, 8, "origin", 2, "Input: 0 already on chip, 1 from SOURCE, 2 from DESTINATION."),
     (0, 10, "to_memory", 1, "The output is also written to DESTINATION."),
-    (0, 11, "head", 2, "0 thresholds, 1 raw accumulators, 2 argmax over one block of rows."),
+    (0, 11, "head", 2, "0 thresholds, 1 raw sums, 2 argmax, 3 softmax, both over a block of rows."),
     (0, 13, "weight_bipolar", 1, "A weight bit of 0 is -1."),
     (0, 14, "weight_signed", 1, "The weights' highest plane counts negative."),
     (0, 15, "input_bipolar", 1, "An input bit of 0 is -1."),
@@ -78,7 +79,13 @@ FIELDS = _fields(
     (1, 16, "rows", 16, "out_features, 1 or more."),
     (2, 0, "weight_planes", 4, "Bits of a weight, 1 to 8."),
     (2, 8, "input_planes", 4, "Bits of an input, 1 to 8."),
-    (2, 16, "output_planes", 6, "Bits of an output: 1 to 8 with thresholds, else to 32."),
+    (
+        2,
+        16,
+        "output_planes",
+        6,
+        "Bits of an output: 1 to 8 with thresholds, else to 32; 8 of a share.",
+    ),
     (3, 0, "weight_top", 16, "Words from plane 0 of a weight row to its highest plane."),
     (3, 16, "input_top", 16, "Words from plane 0 of an input frame to its highest plane."),
     (4, 0, "input_base", 16, "Word on chip at which the first input frame begins."),
@@ -90,6 +97,8 @@ FIELDS = _fields(
     (9, 0, "output_offset", 32, "Bytes from DESTINATION to the output; 8-aligned."),
     (10, 0, "input_beats", 16, "Beats of an input frame in memory."),
     (10, 16, "output_beats", 16, "Beats of an output frame in memory."),
+    (11, 0, "softmax_multiplier", 9, "Of a softmax's scale: 256 to 511."),
+    (11, 16, "softmax_shift", 6, "Of a softmax's scale: its score is shifted right by 12 less."),
 )
 
 

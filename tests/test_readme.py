@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 import numpy as np
-import pytest
-from click.testing import CliRunner
+from pages import Page, Runner
 
 from bitfold.build.cli import main
 
@@ -16,29 +14,13 @@ REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text()
 
 
-def fenced(language: str) -> str:
-    (content,) = re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    return content
-
-
-def test_the_example_runs_as_it_stands(tmp_path, monkeypatch, cache, capsys):
-    home = tmp_path / "home" / ".cache"
-    home.mkdir(parents=True)
-    cache.mkdir(parents=True, exist_ok=True)
-    (home / "bitfold").symlink_to(cache)
-    monkeypatch.setenv("HOME", str(home.parent))
+def test_the_example_runs_as_it_stands(tmp_path, monkeypatch, home):
+    monkeypatch.setenv("HOME", str(home))
     monkeypatch.chdir(tmp_path)
-    for line in fenced("sh").splitlines():
-        program, *arguments = shlex.split(line)
-        assert program == "bitfold"
-        result = CliRunner().invoke(main, arguments)
-        assert result.exit_code == 0, result.output
-    example = fenced("python")
-    assert len(example.splitlines()) <= 11
-    names: dict = {}
-    capsys.readouterr()
-    exec(compile(example, "README.md", "exec"), names)
-    classes, latency = capsys.readouterr().out.split()
+    runner = Runner(Page.read(REPOSITORY / "README.md"), home)
+    assert len(runner.page.examples()[-1].block.text.splitlines()) <= 11
+    classes, latency = runner.run()[-1].split()
+    names = runner.names
     assert classes == "[0]"
     assert int(latency) == names["bundle"].latency_cycles
     assert names["accelerator"].device.name == "verilated"
@@ -49,11 +31,6 @@ def test_the_example_runs_as_it_stands(tmp_path, monkeypatch, cache, capsys):
 def test_every_command_is_in_the_table():
     named = set(re.findall(r"^\| `bitfold (\w+)", README, re.MULTILINE))
     assert named == set(main.commands)
-
-
-@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!http)([^)#]+)", README))))
-def test_a_link_leads_to_a_file(link):
-    assert (REPOSITORY / link).exists()
 
 
 def test_the_demos_table_is_one_that_the_demo_prints():

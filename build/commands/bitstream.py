@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 
 from bitfold.build import console
+from bitfold.overlays.boards.system import BOARDS
 
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.option("--board", required=True, help="The board: pynq-z1 or pynq-z2.")
+@click.option("--board", required=True, help=f"The board: {' or '.join(BOARDS)}.")
 @click.option(
     "--output",
     "-o",
@@ -54,9 +55,9 @@ def bitstream(bundle, board, output, vivado, files) -> dict:
     from bitfold.models.errors import BundleError
     from bitfold.overlays.bundle import BITSTREAM_STEM, Bundle
 
+    loaded = Bundle.load(bundle)
     if bundle.is_file():
         raise BundleError(f"{bundle}: a bitstream can't be added to a zip; unpack it first")
-    loaded = Bundle.load(bundle)
     if files:
         return _kept(keep_bitstream(loaded, board, *files), board)
     executable = find_vivado(vivado)

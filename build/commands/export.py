@@ -20,6 +20,9 @@ def export(checkpoint, output) -> dict:
     """Write CHECKPOINT as QONNX.
 
     The file is left only if it gives exactly what torch gives.
+
+    \b
+    bitfold export iris.safetensors
     """
     output = output or checkpoint.with_suffix(".onnx")
     with console.steps(f"exporting {checkpoint.name}") as say:

@@ -152,7 +152,13 @@ def _fps(result: dict, cycles: int) -> str:
     type=click.Path(file_okay=False, path_type=Path),
     help="The folder to write.",
 )
-@click.option("--board", type=click.Choice(BOARDS), default=BOARDS[0], show_default=True)
+@click.option(
+    "--board",
+    type=click.Choice(BOARDS),
+    default=BOARDS[0],
+    show_default=True,
+    help="The board, by FINN's name for it.",
+)
 @folding_options
 @input_options
 def script(qonnx, folder, board, input_encoding, input_scale, name, clock_mhz, **target) -> dict:

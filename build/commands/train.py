@@ -209,3 +209,4 @@ def _cross_validate_table(rows, quantization, steps, jobs) -> dict:
 
 
 train_command = console.command(train)
+train_command.epilog = f"Topologies: {', '.join(TOPOLOGIES)}."

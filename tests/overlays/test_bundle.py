@@ -149,14 +149,21 @@ def test_another_format_is_refused_with_the_one_that_is_read(copy):
         Bundle.load(copy)
 
 
-@pytest.mark.parametrize("place", ["nowhere", "a folder", "a file"])
-def test_a_place_without_a_bundle_is_refused(place, tmp_path):
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("nowhere", "there is no such bundle"),
+        ("a folder", r"no manifest\.json there"),
+        ("a file", "not a bundle"),
+    ],
+)
+def test_a_place_without_a_bundle_is_refused(place, said, tmp_path):
     path = tmp_path / "there"
     if place == "a folder":
         path.mkdir()
     elif place == "a file":
         path.write_text("no bundle")
-    with pytest.raises(BundleError, match=r"no manifest\.json there; make a bundle with `bitfold"):
+    with pytest.raises(BundleError, match=f"{said}; make one with `bitfold compile`"):
         Bundle.load(path)
 
 
@@ -184,7 +191,7 @@ def test_a_damaged_zip_is_refused(made, tmp_path):
     with pytest.raises(BundleError, match=r"net\.zip: can't be unpacked"):
         Bundle.load(archive, tmp_path / "cache")
     archive.write_bytes(whole[:1000])
-    with pytest.raises(BundleError, match=r"no manifest\.json there"):
+    with pytest.raises(BundleError, match=r"net\.zip: not a bundle"):
         Bundle.load(archive, tmp_path / "cache")
 
 

@@ -96,7 +96,7 @@ def test_the_addresses_are_apart_and_aligned_to_their_size(system):
 
 
 def test_the_documentation_says_these_addresses(system):
-    page = (Path(__file__).parents[2] / "docs" / "boards.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "board.md").read_text()
     for name, addresses in (
         (system.ip, system.control),
         (system.interrupt_controller, system.interrupt_control),

@@ -11,13 +11,17 @@ package offload_program_pkg;
   localparam logic [1:0] HEAD_THRESHOLD = 2'd0;
   localparam logic [1:0] HEAD_RAW = 2'd1;
   localparam logic [1:0] HEAD_ARGMAX = 2'd2;
+  localparam logic [1:0] HEAD_SOFTMAX = 2'd3;
   localparam logic [1:0] ORIGIN_CHIP = 2'd0;
   localparam logic [1:0] ORIGIN_SOURCE = 2'd1;
   localparam logic [1:0] ORIGIN_DESTINATION = 2'd2;
 
   // A descriptor, the highest bits first.
   typedef struct packed {
-    logic [159:0] reserved_352;
+    logic [137:0] reserved_374;
+    logic [5:0] softmax_shift;
+    logic [6:0] reserved_361;
+    logic [8:0] softmax_multiplier;
     logic [15:0] output_beats;
     logic [15:0] input_beats;
     logic [31:0] output_offset;
@@ -49,6 +53,6 @@ package offload_program_pkg;
     logic [1:0] origin;
     logic [7:0] opcode;
   } descriptor_t;
-  localparam logic [511:0] RESERVED = 512'hffffffffffffffffffffffffffffffffffffffff000000000000000000000000e000000000000000ffff00000000000000000000ffc0f0f000000000fffe0000;
+  localparam logic [511:0] RESERVED = 512'hffffffffffffffffffffffffffffffffffc0fe00000000000000000000000000e000000000000000ffff00000000000000000000ffc0f0f000000000fffe0000;
   /* verilator lint_on UNUSEDPARAM */
 endpackage
