@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bitfold.models.errors import InputError
-from bitfold.models.network import Network
+from bitfold.models.network import Dense, Network
 from bitfold.models.tables import has_names, read_table
 
 
@@ -22,7 +22,8 @@ def read_samples(
     """The samples in `file`, .npy or .csv, or those of `dataset` ("iris", "mnist") with labels.
 
     A .csv file is either of numbers only, or starts with column names. Then the columns are taken
-    that `network` was trained on, by name, and `label` may name one of its classes. Raises
+    that `network` was trained on, by name, and `label` may name one of its classes (a number from 0
+    on where it has no names for them). Raises
     InputError for a file that holds no samples, DatasetError for data that is not here or not as
     named.
     """
@@ -36,7 +37,7 @@ def read_samples(
     if file.suffix != ".npy" and (label or has_names(file)):
         features = network.info.get("feature_names", "[]") if network else "[]"
         table = read_table(file, label, tuple(json.loads(features)) or None)
-        return table.values, table.indices(network.labels) if label else None
+        return table.values, table.indices(_classes(network)) if label else None
     try:
         if file.suffix == ".npy":
             x = np.load(file, allow_pickle=False)
@@ -51,3 +52,8 @@ def read_samples(
     if not x.size:
         raise InputError(f"{file}: holds no samples; give at least one row")
     return x, None
+
+
+def _classes(network: Network) -> tuple[str, ...]:
+    last = [node for node in network.nodes if isinstance(node, Dense)][-1]
+    return network.labels or tuple(map(str, range(network.tensors[last.output].size)))

@@ -40,6 +40,15 @@ def export_qonnx(model: TrainedModel, path: str | Path, rows: np.ndarray | None 
     return Path(path)
 
 
+def execute(path: Path, rows: np.ndarray) -> np.ndarray:
+    """What qonnx makes of `rows` (n, features) in a file that `export_qonnx` wrote: the scores
+    (n, classes) float32."""
+    # A batch of its own: qonnx can't execute a dynamic one, and row by row takes 100 times longer.
+    exported = ModelWrapper(str(path)).transform(ChangeBatchSize(len(rows)))
+    exported = exported.transform(InferShapes())
+    return execute_onnx(exported, {"features": rows.astype(np.float32)})["scores"]
+
+
 def _write(model: TrainedModel, path: Path) -> None:
     registration = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = registration.level
@@ -88,10 +97,7 @@ def _drop_traces(graph: onnx.GraphProto) -> None:
 
 
 def _check(model: TrainedModel, path: Path, rows: np.ndarray) -> None:
-    # A batch of its own: qonnx can't execute a dynamic one, and row by row takes 100 times longer.
-    exported = ModelWrapper(str(path)).transform(ChangeBatchSize(len(rows)))
-    exported = exported.transform(InferShapes())
-    actual = execute_onnx(exported, {"features": rows})["scores"]
+    actual = execute(path, rows)
     expected = model.scores(rows)
     if model.quantization == "float":
         same = np.isclose(actual, expected, rtol=1e-5, atol=1e-5)

@@ -97,5 +97,13 @@ def random_samples(network: Network, rows: int, seed: int = 0) -> np.ndarray:
     return random_samples(network, rows, seed)
 
 
+def measurements(network: Network, x: np.ndarray) -> np.ndarray:
+    """(rows, *sample_shape) float32 that the host turns into the input integers `x`, (rows,
+    features): what the network's file takes."""
+    from bitfold.build.frontend.comparison import measurements
+
+    return measurements(network, x)
+
+
 def _ignore(step: str) -> None:
     pass

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bitfold.overlays.dataflow import SOFTMAX_CYCLES
 from bitfold.overlays.offload import Engine
 from bitfold.overlays.program import DESCRIPTOR_BEATS, Head
 from bitfold.runtime.offload.assembler import Layer, Program
@@ -23,12 +24,23 @@ MULTIPLY_CYCLES = 18
 
 
 @dataclass(frozen=True)
+class BlockSchedule:
+    """When a block of rows is loaded, computed for all frames and drained: the first cycle of each,
+    and the one behind its last."""
+
+    rows: int
+    load: tuple[int, int]
+    compute: tuple[int, int]
+    drain: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class LayerSchedule:
     """When a layer runs, in cycles of its call, and what of it takes how long.
 
     `compute_cycles` are steps of the array, `load_cycles` beats of weights and constants,
     `drain_cycles` what the results keep the drain busy. They overlap; `slowest` names what takes
-    longest.
+    longest, and `blocks` say when.
     """
 
     name: str
@@ -37,6 +49,7 @@ class LayerSchedule:
     compute_cycles: int
     load_cycles: int
     drain_cycles: int
+    blocks: tuple[BlockSchedule, ...]
 
     @property
     def cycles(self) -> int:
@@ -85,9 +98,11 @@ def schedule(engine: Engine, program: Program, frames: int, memory_latency_cycle
         # last ones: the slot in which each is there, and how late, in cycles, the array is from
         # then on.
         slot, results = begins + 2, []
+        computed, blocks = begins + 2, []
         for first_row in range(0, layer.rows, engine.rows):
             rows = min(engine.rows, layer.rows - first_row)
-            loaded = max(beat, released[buffer]) + _block_beats(layer, rows)
+            load = max(beat, released[buffer])
+            loaded = load + _block_beats(layer, rows)
             beat = loaded
             slot = _slot_from(loaded, slot, results)
             valid, late = slot + steps - 1 + ARRAY_CYCLES, 0
@@ -100,6 +115,13 @@ def schedule(engine: Engine, program: Program, frames: int, memory_latency_cycle
             slot += frames * steps
             result = sum(results[-1])
             released[buffer] = result + drain + 1
+            compute = max(loaded, computed)
+            computed = result - ARRAY_CYCLES + 1
+            blocks.append(
+                BlockSchedule(
+                    rows, (load, loaded), (compute, computed), (valid + late, result + drain)
+                )
+            )
             buffer = 1 - buffer
         # The layer before must be taken before the loader fetches another.
         loader = max(beat, begins + 1) + 1
@@ -107,15 +129,15 @@ def schedule(engine: Engine, program: Program, frames: int, memory_latency_cycle
         array = ends + 1
         if i == len(program.layers) - 1:
             ends += MULTIPLY_CYCLES + 2 + frames * program.output.beats
-        blocks = -(-layer.rows // engine.rows)
         layers.append(
             LayerSchedule(
                 layer.name,
                 begins,
                 ends,
-                blocks * frames * steps,
+                len(blocks) * frames * steps,
                 program.loads[i],
-                blocks * frames * drain,
+                len(blocks) * frames * drain,
+                tuple(blocks),
             )
         )
     return Schedule(tuple(layers), frames, ends + memory_latency_cycles + 1)
@@ -157,7 +179,10 @@ def _drain_cycles(layer: Layer, engine: Engine) -> int:
         return layer.output.bits
     if layer.head is Head.RAW:
         return 1 + layer.output.bits
-    return 1 + layer.rows + layer.output.bits
+    if layer.head is Head.ARGMAX:
+        return 1 + layer.rows + layer.output.bits
+    # In, two passes, out.
+    return 4 * layer.rows + SOFTMAX_CYCLES + layer.output.bits
 
 
 def _block_beats(layer: Layer, rows: int) -> int:
