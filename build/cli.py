@@ -11,6 +11,7 @@ from bitfold.build.commands.compare import compare_command
 from bitfold.build.commands.compile import compile_command
 from bitfold.build.commands.demo import demo_command
 from bitfold.build.commands.deploy import deploy_command
+from bitfold.build.commands.diff import diff_command
 from bitfold.build.commands.doctor import doctor_command
 from bitfold.build.commands.emulate import emulate_command
 from bitfold.build.commands.explore import explore_command
@@ -19,12 +20,23 @@ from bitfold.build.commands.finn import finn_command
 from bitfold.build.commands.inspect import inspect_command
 from bitfold.build.commands.make import make_command
 from bitfold.build.commands.overlay import overlay_command
+from bitfold.build.commands.report import report_command
 from bitfold.build.commands.run import run_command
 from bitfold.build.commands.synth import synth_command
 from bitfold.build.commands.train import train_command
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _InOrder(click.Group):
+    """Lists its commands as they were added: in the order of the work."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(
+    cls=_InOrder,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(version("bitfold"), prog_name="bitfold")
 def main() -> None:
     """From a binarized or quantized network to an FPGA overlay, and back to its answers.
@@ -50,7 +62,9 @@ for _command in (
     run_command,
     emulate_command,
     compare_command,
+    diff_command,
     inspect_command,
+    report_command,
     deploy_command,
     synth_command,
     bitstream_command,

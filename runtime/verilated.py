@@ -17,7 +17,7 @@ from bitfold.overlays.packing import BEAT_BYTES
 from bitfold.overlays.registers import REGISTERS
 from bitfold.runtime.device import Call
 from bitfold.runtime.drivers import open_driver
-from bitfold.runtime.verilator import build_library
+from bitfold.runtime.verilator import EVERYDAY, Variant, build_library
 
 MEMORY_BASE = 0x1000_0000
 MEMORY_BYTES = 64 << 20
@@ -43,7 +43,10 @@ class Memory:
 
 
 class VerilatedDevice:
-    """Builds the simulation of `bundle` (or takes it from `cache`) and runs frames through it."""
+    """Builds the simulation of `bundle` (or takes it from `cache`) and runs frames through it.
+
+    Another `variant` than the everyday one shows what observation.py asks for, and is slower.
+    """
 
     name = "verilated"
 
@@ -54,8 +57,9 @@ class VerilatedDevice:
         cache: Path | None = None,
         watchdog_cycles: int = 0,
         progress: Callable[[str], None] = lambda step: None,
+        variant: Variant = EVERYDAY,
     ):
-        library = build_library(bundle.rtl, cache or default_cache(), progress)
+        library = build_library(bundle.rtl, cache or default_cache(), progress, variant)
         self.port = VerilatedPort(library, bundle.images, memory)
         self._driver = open_driver(bundle, self.port)
         self.port.write(REGISTERS.WATCHDOG.offset, watchdog_cycles)
@@ -99,16 +103,16 @@ class VerilatedPort:
         """Changes how the memory behaves from now on."""
         self.memory_latency_cycles = memory.latency_cycles
         mute = sum(1 << CHANNELS.index(channel) for channel in memory.mute)
-        self._ask("configure", memory.latency_cycles, memory.hesitation_percent, memory.seed, mute)
+        self.ask("configure", memory.latency_cycles, memory.hesitation_percent, memory.seed, mute)
 
     def read(self, offset: int) -> int:
         value = ctypes.c_uint32()
-        response = self._ask("read", offset, ctypes.byref(value))
+        response = self.ask("read", offset, ctypes.byref(value))
         self._check(response, f"reading register 0x{offset:03X}")
         return value.value
 
     def write(self, offset: int, value: int) -> None:
-        response = self._ask("write", offset, int(value))
+        response = self.ask("write", offset, int(value))
         self._check(response, f"writing register 0x{offset:03X}")
 
     def allocate(self, beats: int) -> _Buffer:
@@ -126,14 +130,15 @@ class VerilatedPort:
 
     def go_on(self, cycles: int) -> None:
         """Lets `cycles` go by, fewer if the overlay interrupts."""
-        self._ask("run", cycles)
-        if self._ask("failed"):
+        self.ask("run", cycles)
+        if self.ask("failed"):
             raise DeviceError("an assertion in the RTL failed; it is printed above")
 
     def close(self) -> None:
         self._close()
 
-    def _ask(self, function: str, *arguments):
+    def ask(self, function: str, *arguments):
+        """What a function of harness.cpp gives for this overlay."""
         if not self._close.alive:
             raise DeviceError("the simulated device was closed; open the bundle again")
         return getattr(self._library, f"bitfold_{function}")(self._handle, *arguments)
@@ -175,8 +180,13 @@ def _load(library: Path) -> ctypes.CDLL:
         "read": (ctypes.c_int, [handle, u32, ctypes.POINTER(u32)]),
         "run": (u64, [handle, u64]),
         "failed": (ctypes.c_int, [handle]),
+        # Of an observed build only.
+        "watch": (u32, [handle, ctypes.c_char_p]),
+        "beats": (ctypes.c_void_p, [handle, u32, ctypes.POINTER(u64)]),
+        "trace": (None, [handle, ctypes.c_char_p, u64]),
     }
     for name, (result, arguments) in signatures.items():
-        function = getattr(loaded, f"bitfold_{name}")
-        function.restype, function.argtypes = result, arguments
+        function = getattr(loaded, f"bitfold_{name}", None)
+        if function:
+            function.restype, function.argtypes = result, arguments
     return loaded

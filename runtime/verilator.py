@@ -6,6 +6,7 @@ import importlib.util
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from bitfold.models.errors import ToolError
@@ -13,7 +14,8 @@ from bitfold.runtime import cplusplus
 from bitfold.runtime.cplusplus import compiler, digest, run_tool
 
 TOP = "bitfold_top"
-HARNESS = Path(__file__).with_name("harness.cpp")
+HERE = Path(__file__).parent
+HARNESS = HERE / "harness.cpp"
 
 VERILATOR_FLAGS = (
     "--cc",
@@ -36,10 +38,47 @@ VERILATOR_FLAGS = (
 # which takes a half off the time of large models. Hidden symbols: libraries of several overlays
 # share a process.
 COMPILER_FLAGS = ("-std=c++17", "-O1", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-w")
-DEFINES = ("-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TRACE=0")
 ONCE_FLAGS = ("-O0", *(flag for flag in COMPILER_FLAGS if flag != "-O1"))
-FLAGS = (*VERILATOR_FLAGS, *COMPILER_FLAGS, *DEFINES)
-RUNTIME_SOURCES = ("verilated.cpp", "verilated_threads.cpp")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What can be seen of a model while it runs.
+
+    `verilator` are more flags of Verilator's, `watched` what its streams are told by, `defines` and
+    `runtime` how the C++ around the model is compiled, `headers` what that includes of ours.
+    """
+
+    verilator: tuple[str, ...] = ()
+    watched: tuple[Path, ...] = ()
+    defines: tuple[str, ...] = ("-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TRACE=0")
+    runtime: tuple[str, ...] = ("verilated.cpp", "verilated_threads.cpp")
+    headers: tuple[Path, ...] = ()
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        return (*VERILATOR_FLAGS, *self.verilator, *COMPILER_FLAGS, *self.defines)
+
+
+EVERYDAY = Variant()
+"""Its ports, and nothing else: the fastest."""
+WATCHED = Variant(
+    watched=(HERE / "watched.vlt",),
+    defines=(*EVERYDAY.defines, "-DBITFOLD_OBSERVED"),
+    headers=(HERE / "observer.h",),
+)
+"""The streams between its modules too."""
+TRACED = Variant(
+    verilator=("--trace-fst",),
+    defines=(
+        *EVERYDAY.defines[:2],
+        *("-DVM_TRACE=1", "-DVM_TRACE_FST=1", "-DBITFOLD_OBSERVED", "-DBITFOLD_TRACED"),
+    ),
+    runtime=(*EVERYDAY.runtime, "verilated_fst_c.cpp"),
+    # Verilator's writer of FST asks for zlib and LZ4, whose headers a machine need not have.
+    headers=(HERE / "observer.h", HERE / "fst" / "zlib.h", HERE / "fst" / "lz4.h"),
+)
+"""Every signal, as a waveform."""
 
 
 def is_installed() -> bool:
@@ -48,7 +87,10 @@ def is_installed() -> bool:
 
 
 def build_library(
-    sources: Sequence[Path], cache: Path, progress: Callable[[str], None] = lambda step: None
+    sources: Sequence[Path],
+    cache: Path,
+    progress: Callable[[str], None] = lambda step: None,
+    variant: Variant = EVERYDAY,
 ) -> Path:
     """The simulation library of `sources` (SystemVerilog, packages first), from `cache` if there.
 
@@ -56,7 +98,8 @@ def build_library(
     packages, the latest that any built. `progress` is told each step before it starts. Raises
     ToolError with what the tool said, or with the tool that is missing.
     """
-    content = _content(sources)
+    cache = cache.resolve()  # named in files that g++ reads elsewhere
+    content = _content(sources, variant)
     if not is_installed():
         built = (cache / "verilated").glob(f"{content}-*.so")
         latest = max(built, key=lambda file: file.stat().st_mtime, default=None)
@@ -64,24 +107,23 @@ def build_library(
             return latest
     root = _verilator_root()
     tools = (str(root.name), _version(root), compiler())
-    toolchain = digest([*FLAGS, *tools])[:16]
+    toolchain = digest([*variant.flags, *tools])[:16]
     library = cache / "verilated" / f"{content}-{toolchain}.so"
     if library.is_file():
         return library
     library.parent.mkdir(parents=True, exist_ok=True)
-    runtime = _build_runtime(root, cache / "verilated" / f"runtime-{toolchain}.o", progress)
+    target = cache / "verilated" / f"runtime-{toolchain}.o"
+    runtime = _build_runtime(root, target, variant, progress)
     with tempfile.TemporaryDirectory(dir=library.parent) as scratch:
         folder = Path(scratch)
         progress("translating the RTL")
         naming = ("--top-module", TOP, "--prefix", f"V{TOP}", "--Mdir", folder)
-        run_tool(
-            [root / "bin" / "verilator_bin", *VERILATOR_FLAGS, *naming, *sources],
-            {"VERILATOR_ROOT": str(root)},
-        )
+        flags = (*VERILATOR_FLAGS, *variant.verilator, *naming, *variant.watched)
+        run_tool([root / "bin" / "verilator_bin", *flags, *sources], {"VERILATOR_ROOT": str(root)})
         progress("compiling the model")
         once = set(folder.glob("*__Slow.cpp"))  # runs when the model is made, and never again
         each_cycle = [*sorted(set(folder.glob("*.cpp")) - once), HARNESS]
-        includes = [*DEFINES, *_includes(root), f"-I{folder}"]
+        includes = [*variant.defines, *_includes(root), f"-I{folder}"]
 
         def compiled(name: str, parts: list[Path], flags: Sequence[str]) -> Path:
             unit = folder / f"{name}.cc"
@@ -101,31 +143,36 @@ def build_library(
     return library
 
 
-def _content(sources: Sequence[Path]) -> str:
+def _content(sources: Sequence[Path], variant: Variant) -> str:
     """What a library is made of, whatever the tools."""
-    parts: list[str | bytes] = [*FLAGS]
-    parts.append(HARNESS.read_bytes())
-    for source in sources:
+    parts: list[str | bytes] = [*variant.flags]
+    parts += [file.read_bytes() for file in (HARNESS, *variant.headers)]
+    for source in (*variant.watched, *sources):
         parts += [source.name, source.read_bytes()]
     return digest(parts)
 
 
-def _build_runtime(root: Path, target: Path, progress: Callable[[str], None]) -> Path:
+def _build_runtime(
+    root: Path, target: Path, variant: Variant, progress: Callable[[str], None]
+) -> Path:
     """Verilator's own C++, which is the same for every model."""
     if target.is_file():
         return target
     progress("compiling Verilator's runtime (once)")
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         unit = Path(scratch) / "runtime.cc"
-        unit.write_text("".join(f'#include "{s}"\n' for s in RUNTIME_SOURCES))
+        unit.write_text("".join(f'#include "{s}"\n' for s in variant.runtime))
         made = Path(scratch) / "runtime.o"
-        run_tool(["g++", *COMPILER_FLAGS, *DEFINES, *_includes(root), "-c", unit, "-o", made])
+        flags = (*COMPILER_FLAGS, *variant.defines, *_includes(root))
+        run_tool(["g++", *flags, "-c", unit, "-o", made])
         made.replace(target)
     return target
 
 
 def _includes(root: Path) -> list[str]:
-    return [f"-I{root / 'include'}", f"-I{root / 'include' / 'vltstd'}"]
+    return [
+        f"-I{folder}" for folder in (root / "include", root / "include" / "vltstd", HERE / "fst")
+    ]
 
 
 def _verilator_root() -> Path:

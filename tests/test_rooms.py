@@ -24,6 +24,7 @@ TRAINING = {
     "metrics",
     "quantization",
     "tables",
+    "tracing",
     "training",
     "zoo",
 }
@@ -99,7 +100,7 @@ def test_a_room_imports_only_from_itself_and_from_its_left(room):
 
 
 def test_no_file_imports_a_room_without_bitfold_before_it():
-    for file in python_files(*ROOMS, "tests", "benchmarks"):
+    for file in python_files(*ROOMS, "tests", "benchmarks", "notebooks"):
         for name in all_imports(file):
             assert name.partition(".")[0] not in ROOMS, f"{file} makes a second copy of {name}"
 
@@ -155,20 +156,29 @@ def test_every_library_that_is_imported_is_declared():
     ]
     declared = {re.match(r"[\w-]*", line)[0] for text in needs for line in text.split("\n")}
     distributions = importlib.metadata.packages_distributions()
-    outside = python_files("tests", "benchmarks")
+    outside = python_files("tests", "benchmarks", "notebooks")
     helpers = {file.stem for file in outside}
     for file in python_files(*ROOMS) + outside:
         for library in libraries(file) - helpers:
-            names = {name.lower() for name in distributions.get(library, ())}
-            assert names & declared, f"{file} imports {library}, which setup.cfg does not name"
+            names = {name.lower() for name in distributions.get(library, [library])}
+            assert names & (declared | _pinned_beside(file)), (
+                f"{file} imports {library}, which setup.cfg does not name"
+            )
+
+
+def _pinned_beside(file: Path) -> set[str]:
+    """What the requirements files in the same folder name, for an environment of its own."""
+    lists = file.parent.glob("*requirements.txt")
+    return {re.match(r"[\w-]*", line)[0] for list_ in lists for line in list_.open()}
 
 
 def test_no_file_names_a_place_on_a_machine():
     place = re.compile(r"(?<![\w.~$}])/(?:home|root|work|tmp|opt|mnt|Users)/|\b[A-Z]:\\\\?\w")
-    folders = (*ROOMS, "tests", "docs", "benchmarks", ".ci")
+    folders = (*ROOMS, "tests", "docs", "benchmarks", "notebooks", ".ci")
     files = [file for folder in folders for file in (REPOSITORY / folder).rglob("*")]
     files += REPOSITORY.glob("*")
-    texts = [file for file in files if file.is_file() and file.suffix not in {".pyc", ".npz"}]
+    no_text = {".pyc", ".npz", ".png"}
+    texts = [file for file in files if file.is_file() and file.suffix not in no_text]
     assert texts
     for file in texts:
         named = place.search(file.read_text(errors="replace"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +14,12 @@ from bitfold.build import console
 from bitfold.build.commands.train import confusion_table
 from bitfold.build.networks import find_network, library_for
 from bitfold.build.samples import read_samples
+from bitfold.models.errors import ClassWarning
 from bitfold.models.files import whole_file
 from bitfold.models.network import Network
 from bitfold.runtime.accelerator import DEVICES, Accelerator
 from bitfold.runtime.library import OVERLAYS, Library
+from bitfold.runtime.observation import write_waves
 
 SHOWN = 10
 
@@ -41,7 +44,14 @@ SHOWN = 10
     type=click.Path(path_type=Path),
     help="A QONNX file or dataflow bundle, where BUNDLE does not say which network.",
 )
-@click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True)
+@click.option(
+    "--device",
+    type=click.Choice(DEVICES),
+    default="auto",
+    show_default=True,
+    help="verilated: the RTL, simulated; functional: the same integers by arithmetic, with the "
+    "cycles as predicted; auto: a board if there is one, else verilated.",
+)
 @click.option("--limit", type=click.IntRange(min=1), help="Run only the first so many samples.")
 @click.option(
     "--output",
@@ -49,7 +59,14 @@ SHOWN = 10
     type=click.Path(dir_okay=False, path_type=Path),
     help="Keep the output integers: .npy or .csv.",
 )
-def run(bundle, samples, dataset, label, overlay, network, device, limit, output) -> dict:
+@click.option(
+    "--waves",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.fst",
+    help="Also write the RTL's waveform of the first sample that differs from the integer network, "
+    "or else of the first: for GTKWave or Surfer.",
+)
+def run(bundle, samples, dataset, label, overlay, network, device, limit, output, waves) -> dict:
     """Run samples through BUNDLE, or through a folder of bundles.
 
     SAMPLES is an .npy or .csv file, a row a sample. Numbers in a .csv file, and floats in an .npy
@@ -66,6 +83,8 @@ def run(bundle, samples, dataset, label, overlay, network, device, limit, output
     """
     if output and output.suffix not in (".npy", ".csv"):
         raise click.UsageError(f"--output {output}: name a .npy or a .csv file")
+    if waves and waves.suffix != ".fst":
+        raise click.UsageError(f"--waves {waves}: name an .fst file")
     if (samples is None) == (dataset is None):
         raise click.UsageError("give SAMPLES or --dataset, one of them")
     if label and (samples is None or samples.suffix == ".npy"):
@@ -76,9 +95,16 @@ def run(bundle, samples, dataset, label, overlay, network, device, limit, output
         x, labels = read_samples(samples, dataset, label, network)
         x, labels = x[:limit], None if labels is None else labels[:limit]
         result, outputs = run_rows(library, network, x, labels, say, device, overlay)
+        if waves:
+            integers = network.quantize(x)
+            first = int((outputs != network(integers)).any(axis=1).argmax())
+            picked = library.pick(network, overlay)
+            write_waves(picked, network, integers[[first]], waves, None, say)
     if output:
         _keep(output, outputs)
     show(result, network.labels)
+    if waves:
+        console.out.print(f"waveform of sample {first}: {waves}", highlight=False, markup=False)
     return {"bundle": str(bundle), **result}
 
 
@@ -96,9 +122,13 @@ def run_rows(
         library, device, progress=say, network=network, overlay=overlay
     ) as accelerator:
         say(f"{len(x)} samples")
-        outputs = accelerator.run(x)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", ClassWarning)
+            outputs = accelerator.run(x)
         call = accelerator.last_call
         figures = accelerator.figures(x)
+    for warning in caught:
+        console.out.print(f"[yellow]warning[/]: {warning.message}")
     classes = network.classes(outputs)
     mismatches = int((outputs != network(network.quantize(x))).any(axis=1).sum())
     result = {

@@ -26,7 +26,7 @@ from bitfold.models.network import Dense, Network, Threshold
 # product and sum of its last layer, and the head only the exact integer sum.
 _SCORE_TOLERANCE = 1e-5
 # Sums of more bits can't be told from the source's float32: it rounds them.
-_FLOAT32_BITS = 23
+FLOAT32_BITS = 23
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,14 @@ def compare(network: Network, path: Path, x: np.ndarray) -> Comparison:
     )
     plan, problems = cut(source, declared)
     refuse(str(path), problems)
+    if source.sample_shape != network.sample_shape:
+        raise FrontendError(
+            f"{path}: takes samples of shape {source.sample_shape}, but {network.name} takes "
+            f"{network.sample_shape}; give the file that it was compiled from"
+        )
     x = np.asarray(x, np.float32)
     trace = network.trace(network.quantize(x))
-    tensors = _execute(source, x)
+    tensors = execute(source, x)
     wrong = np.zeros(len(x), bool)
     rounded = np.zeros(len(x), bool)
     first = None
@@ -84,9 +89,9 @@ def compare(network: Network, path: Path, x: np.ndarray) -> Comparison:
         actual = trace[node.output]
         reals = tensors[layer.source.output].reshape(len(x), -1)
         if isinstance(node, Dense):
-            actual = actual * _row_signs(layer.matrix, network.parameters[node.weight].values)
+            actual = actual * row_signs(layer.matrix, network.parameters[node.weight].values)
             inexact = layer.reals.of(actual) != reals
-            if network.tensors[node.output].encoding.bits > _FLOAT32_BITS:
+            if network.tensors[node.output].encoding.bits > FLOAT32_BITS:
                 continue  # its thresholds, or its scores, are compared all the same
         differs = actual != layer.reals.integers(reals)
         new = differs.any(axis=1) & ~wrong
@@ -102,7 +107,7 @@ def compare(network: Network, path: Path, x: np.ndarray) -> Comparison:
     return Comparison(len(x), np.flatnonzero(wrong), np.flatnonzero(rounded), first, difference)
 
 
-def _row_signs(matrix: np.ndarray, lowered: np.ndarray) -> np.ndarray:
+def row_signs(matrix: np.ndarray, lowered: np.ndarray) -> np.ndarray:
     """For each row of the source's `matrix`, whether `lowered` has it as it is (1) or negated (-1).
 
     0 where all weights are. Raises FrontendError if `lowered` is another matrix.
@@ -146,6 +151,12 @@ def random_samples(network: Network, rows: int, seed: int = 0) -> np.ndarray:
     x = generator.integers(encoding.minimum, encoding.maximum + 1, (rows, features))
     if encoding.is_bipolar:
         x = np.where(x >= 0, 1, -1)
+    return measurements(network, x)
+
+
+def measurements(network: Network, x: np.ndarray) -> np.ndarray:
+    """(rows, *sample_shape) float32 that the host turns into the input integers `x`, (rows,
+    features)."""
     undo = {
         "Mul": lambda x, operand: x / operand,
         "Div": lambda x, operand: x * operand,
@@ -155,13 +166,14 @@ def random_samples(network: Network, rows: int, seed: int = 0) -> np.ndarray:
             (np.clip(x, low, high) - zero_point) * scale
         ),
         "BipolarQuant": lambda x: x,
+        "Relu": lambda x: x,
     }
     for step in reversed(network.quantizer):
         x = undo[step.kind](x, *(operand.astype(np.float64) for operand in step.operands))
-    return x.astype(np.float32).reshape(rows, *network.sample_shape)
+    return x.astype(np.float32).reshape(len(x), *network.sample_shape)
 
 
-def _execute(source: Source, x: np.ndarray) -> dict[str, np.ndarray]:
+def execute(source: Source, x: np.ndarray) -> dict[str, np.ndarray]:
     """All tensors of the file, as qonnx's executor computes them for the whole batch `x`."""
     model = onnx.ModelProto()
     model.CopyFrom(source.model)

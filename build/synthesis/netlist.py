@@ -16,7 +16,7 @@ from bitfold.overlays.bundle import Bundle, default_cache
 from bitfold.runtime.device import Call
 from bitfold.runtime.drivers import open_driver
 from bitfold.runtime.verilated import VerilatedPort
-from bitfold.runtime.verilator import build_library
+from bitfold.runtime.verilator import EVERYDAY, Variant, build_library
 
 BLOCK_RAM = Path(__file__).with_name("block_ram.sv")
 
@@ -44,11 +44,12 @@ class NetlistDevice:
         cache: Path | None = None,
         synthesis: Synthesis | None = None,
         progress: Callable[[str], None] = lambda step: None,
+        variant: Variant = EVERYDAY,
     ):
         cache = cache or default_cache()
         synthesis = synthesis or synthesise_bundle(bundle, cache=cache, progress=progress)
         sources = [*_models(cache / "synthesis"), BLOCK_RAM, synthesis.netlist]
-        library = build_library(sources, cache, progress)
+        library = build_library(sources, cache, progress, variant)
         self.port = VerilatedPort(library, bundle.images)
         self._driver = open_driver(bundle, self.port)
         self.clock_mhz = bundle.clock_mhz

@@ -69,7 +69,7 @@ def _run(command: list[str], folder: Path, cache: Path) -> subprocess.CompletedP
     return subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, "YOWASP_CACHE_DIR": str(cache / "yowasp")},
+        env={**os.environ, "YOWASP_CACHE_DIR": str(cache.resolve() / "yowasp")},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

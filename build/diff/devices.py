@@ -1,0 +1,123 @@
+"""Stages that are overlays: on any device, layer by layer, or by the streams inside the RTL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bitfold.build.diff.images import read_image
+from bitfold.build.diff.stages import Shown, parameter_of
+from bitfold.build.passes.cut import cut_behind
+from bitfold.models.errors import DeviceError, OverlayError
+from bitfold.models.network import Dense, Network, Node, Threshold
+from bitfold.overlays.bundle import Bundle, DataflowBundle
+from bitfold.runtime.device import Device
+from bitfold.runtime.functional import FunctionalDevice
+from bitfold.runtime.observation import watch
+from bitfold.runtime.verilated import VerilatedDevice
+from bitfold.runtime.verilator import EVERYDAY, WATCHED, Variant
+
+DEVICES = ("rtl", "functional", "netlist")
+Open = Callable[[Variant], Device]
+
+
+@dataclass(frozen=True)
+class LayerwiseStage:
+    """A device that runs any network: it runs this one up to each of its layers."""
+
+    label: str
+    network: Network
+    bundle: Bundle
+    open: Open
+
+    def run(self, x: np.ndarray) -> Shown:
+        network = self.network
+        tensors = {network.input: network.quantize(x)}
+        device = self.open(EVERYDAY)
+        try:
+            device.load(network)  # or says why it does not run
+            for node in network.nodes[:-1]:
+                try:
+                    device.load(cut_behind(network, node))
+                except OverlayError:
+                    continue  # up to there all is the host's
+                tensors[node.output], _ = device.run(tensors[network.input])
+            device.load(network)
+            tensors[network.output], _ = device.run(tensors[network.input])
+        finally:
+            device.close()
+        return Shown(tensors, network.scores(tensors[network.output]))
+
+    def parameter(self, node: Node) -> np.ndarray | None:
+        return parameter_of(self.network, node)
+
+
+@dataclass(frozen=True)
+class StreamStage:
+    """A simulated dataflow overlay, whose stages are watched at work."""
+
+    label: str
+    network: Network
+    bundle: DataflowBundle
+    open: Open
+
+    def run(self, x: np.ndarray) -> Shown:
+        network = self.network
+        integers = network.quantize(x)
+        device = self.open(WATCHED)
+        try:
+            nodes = _stages(self.bundle)
+            paths = [f"bitfold_top.core.stage_{i}" for i in range(len(nodes))]
+            streams = watch(device.port, paths)
+            device.load(network)
+            outputs, _ = device.run(integers)
+            tensors = {network.input: integers}
+            for node, stream in zip(nodes, streams):
+                tensor = network.tensors[node.output]
+                tensors[node.output] = stream.frames(tensor.size, tensor.encoding)
+        finally:
+            device.close()
+        if any(len(values) != len(x) for values in tensors.values()):
+            raise DeviceError(f"{self.label}: its layers gave another number of frames")
+        # The output as the host has it: it went through the shell and the memory.
+        tensors[network.output] = outputs
+        return Shown(tensors, network.scores(outputs))
+
+    def parameter(self, node: Node) -> np.ndarray | None:
+        return read_image(self.bundle, node) if isinstance(node, (Dense, Threshold)) else None
+
+
+Overlay = LayerwiseStage | StreamStage
+
+
+def open_overlay(
+    label: str, bundle: Bundle, device: str, network: Network, say: Callable[[str], None]
+) -> Overlay:
+    """`bundle` on a device of DEVICES, running `network`."""
+
+    def open_device(variant: Variant) -> Device:
+        if device == "functional":
+            return FunctionalDevice(bundle)
+        if device == "rtl":
+            return VerilatedDevice(bundle, progress=say, variant=variant)
+        from bitfold.build.synthesis.netlist import NetlistDevice
+
+        return NetlistDevice(bundle, progress=say, variant=variant)
+
+    watched = isinstance(bundle, DataflowBundle) and device != "functional"
+    return (StreamStage if watched else LayerwiseStage)(label, network, bundle, open_device)
+
+
+def _stages(bundle: DataflowBundle) -> list[Node]:
+    """The node whose output each stage of the overlay gives, in order; build/dataflow.py makes one
+    of an unrolled layer and the threshold behind it."""
+    nodes: list[Node] = []
+    for node in bundle.network.nodes:
+        fold = bundle.folding.get(nodes[-1].name) if nodes else None
+        if isinstance(node, Threshold) and fold and fold.unrolled:
+            nodes[-1] = node
+        else:
+            nodes.append(node)
+    return nodes

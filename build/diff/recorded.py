@@ -1,0 +1,111 @@
+"""A stage that is over: outputs that were recorded, on a board or anywhere else."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bitfold.build.diff.stages import Shown
+from bitfold.models.errors import InputError
+from bitfold.models.network import Network, Node
+from bitfold.overlays.bundle import Bundle
+
+SUFFIXES = (".npz", ".npy", ".csv", ".json")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Output integers (rows, outputs) int64.
+
+    What on_target.py leaves in a package also tells the `network`, the `bundle` and the `inputs`
+    that it ran; they are None for outputs that stand alone.
+    """
+
+    outputs: np.ndarray
+    network: Network | None = None
+    bundle: Bundle | None = None
+    inputs: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class RecordedStage:
+    """A recording of what `network` gave; it shows nothing but outputs."""
+
+    label: str
+    network: Network
+    recording: Recording
+
+    @property
+    def bundle(self) -> Bundle | None:
+        return self.recording.bundle
+
+    def run(self, x: np.ndarray) -> Shown:
+        """Raises InputError for another number of samples, or of outputs, than was recorded."""
+        network, outputs = self.network, self.recording.outputs
+        expected = (len(x), network.tensors[network.output].size)
+        if outputs.shape != expected:
+            raise InputError(
+                f"{self.label}: outputs of shape {outputs.shape}, but {expected[0]} samples of "
+                f"{network.name} give {expected}; give the samples that it was recorded with"
+            )
+        tensors = {network.input: network.quantize(x), network.output: outputs}
+        return Shown(tensors, network.scores(outputs))
+
+    def parameter(self, node: Node) -> np.ndarray | None:
+        return None
+
+
+def read_recording(path: Path) -> Recording:
+    """What `path` holds: results/NAME.npz of a package (or the .json beside it), or outputs that
+    `bitfold run --output` wrote (.npy, .csv). Raises InputError, NetworkError or BundleError."""
+    file = path.with_suffix(".npz") if path.suffix == ".json" else path
+    if not file.is_file():
+        raise InputError(f"{file}: there is no such file")
+    results = _read(file)
+    outputs = results["outputs"]
+    if outputs.ndim != 2 or not np.issubdtype(outputs.dtype, np.integer):
+        raise InputError(
+            f"{file}: {outputs.dtype} of shape {outputs.shape} are no recorded outputs; these are "
+            "integers (samples, outputs)"
+        )
+    outputs = outputs.astype(np.int64)
+    package = file.resolve().parent.parent
+    run = _run(package, file.stem) if file.suffix == ".npz" else None
+    if run is None:
+        return Recording(outputs)
+    for key in ("build_id", "network_id"):
+        if str(results[key]) != run[key]:
+            raise InputError(
+                f"{file}: results of {key} {results[key]}, but its package has {run[key]}; make "
+                "them again with: python3 on_target.py"
+            )
+    with np.load(package / run["network"] / "vectors.npz") as vectors:
+        inputs = vectors["inputs"]
+    network = Network.load(package / run["network"])
+    return Recording(outputs, network, Bundle.load(package / run["bundle"]), inputs)
+
+
+def _read(file: Path) -> dict[str, np.ndarray]:
+    """What is in the file, the outputs under "outputs"."""
+    try:
+        if file.suffix == ".csv":
+            return {"outputs": np.loadtxt(file, delimiter=",", ndmin=2, dtype=np.int64)}
+        if file.suffix == ".npy":
+            return {"outputs": np.load(file, allow_pickle=False)}
+        with np.load(file, allow_pickle=False) as results:
+            return {"outputs": results["outputs"], **results}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{file}: no recorded outputs ({error})") from error
+
+
+def _run(package: Path, name: str) -> dict | None:
+    """What package.json says of the run of that name, if there is such a package."""
+    contents = package / "package.json"
+    if not contents.is_file():
+        return None
+    runs = json.loads(contents.read_text())["runs"]
+    return next((run for run in runs if run["name"] == name), None)

@@ -1,0 +1,102 @@
+"""Stages that compute in float32: a trained model in torch, a QONNX file in qonnx's executor."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bitfold.build.diff.stages import Shown, parameter_of
+from bitfold.build.frontend import read_qonnx
+from bitfold.models.network import Network, Node
+
+if TYPE_CHECKING:
+    from bitfold.build.frontend.tracing import Trace, Traceable
+    from bitfold.models.training import TrainedModel
+
+
+@dataclass(frozen=True)
+class FileStage:
+    """A QONNX file, executed by qonnx; its network is what it is lowered to."""
+
+    label: str
+    file: Traceable
+    bundle: None = None
+
+    @property
+    def network(self) -> Network:
+        return self.file.network
+
+    def run(self, x: np.ndarray) -> Shown:
+        return _shown(self.file.execute(_measurements(self.network, x)))
+
+    def parameter(self, node: Node) -> np.ndarray | None:
+        return parameter_of(self.network, node)
+
+
+@dataclass(frozen=True)
+class ModelStage(FileStage):
+    """A trained model, computed by torch; `file` is its export."""
+
+    model: TrainedModel | None = None
+
+    def run(self, x: np.ndarray) -> Shown:
+        from bitfold.models.tracing import trace
+
+        x = _measurements(self.network, x)
+        outputs, scores = trace(self.model, x)
+        # The first is what the host does: the input's quantizer.
+        return _shown(self.file.integers(x, [output.values for output in outputs[1:]], scores))
+
+
+def open_file(
+    label: str, path: Path, known: Network | None, say: Callable[[str], None]
+) -> FileStage:
+    """The QONNX file at `path`, whose input is read as it was for `known`. Raises FrontendError."""
+    return FileStage(label, _lower(path, known, say))
+
+
+def open_model(label: str, path: Path, say: Callable[[str], None]) -> ModelStage:
+    """The checkpoint at `path`. Raises TrainingError, ExportError or FrontendError."""
+    say("loading torch")
+    from bitfold.models.checkpoints import load_checkpoint
+    from bitfold.models.export import export_qonnx
+
+    model = load_checkpoint(path)
+    with tempfile.TemporaryDirectory() as folder:
+        exported = Path(folder) / f"{path.stem}.onnx"
+        say("exporting")
+        export_qonnx(model, exported)
+        return ModelStage(label, _lower(exported, None, say), model=model)
+
+
+def _lower(path: Path, known: Network | None, say: Callable[[str], None]) -> Traceable:
+    from bitfold.build.frontend.tracing import Traceable
+
+    info = known.info if known else {}
+    scale = info.get("input_scale")
+    network = read_qonnx(
+        path,
+        input_encoding=info.get("input_encoding"),
+        input_scale=None if scale is None else float(scale),
+        progress=say,
+    )
+    return Traceable.read(path, network)
+
+
+def _measurements(network: Network, x: np.ndarray) -> np.ndarray:
+    """`x` as the file takes it, (rows, *sample_shape) float32; integers are the network's."""
+    from bitfold.build.frontend.comparison import measurements
+
+    if np.issubdtype(np.asarray(x).dtype, np.integer):
+        x = measurements(network, network.check_input(x))
+    network.quantize(x)  # or says what is wrong with it
+    return np.asarray(x, np.float32).reshape(len(x), *network.sample_shape)
+
+
+def _shown(trace: Trace) -> Shown:
+    return Shown(trace.tensors, trace.scores, trace.rounded)

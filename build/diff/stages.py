@@ -1,0 +1,69 @@
+"""A stage: anything that computes a network, and what of its tensors it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from bitfold.models.network import Dense, Network, Node, Threshold
+from bitfold.overlays.bundle import Bundle
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a stage shows of a batch: integers (rows, elements) int64 by the tensor's name.
+
+    `rounded` says, (rows, elements) bool, which of these sums the stage itself has only as a
+    rounded float32. `scores` are the model's own, where the stage makes them.
+    """
+
+    tensors: Mapping[str, np.ndarray]
+    scores: np.ndarray | None = None
+    rounded: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+class Stage(Protocol):
+    """Something that computes `network`, whose names are those of its tensors."""
+
+    label: str
+    """What the user calls it."""
+    network: Network
+    bundle: Bundle | None
+    """The overlay that it is, or runs on, where there is one."""
+
+    def run(self, x: np.ndarray) -> Shown:
+        """What it makes of the samples `x`, floats or input integers as Accelerator.run takes them.
+
+        The input and the output are always shown. Raises a BitfoldError.
+        """
+
+    def parameter(self, node: Node) -> np.ndarray | None:
+        """The weights or thresholds that it has for `node`; None where nobody can tell."""
+
+
+def parameter_of(network: Network, node: Node) -> np.ndarray | None:
+    """The weights or thresholds of `node`; None where it has none."""
+    if isinstance(node, Dense):
+        return network.parameters[node.weight].values
+    if isinstance(node, Threshold):
+        return network.parameters[node.thresholds].values
+    return None
+
+
+@dataclass(frozen=True)
+class NetworkStage:
+    """The integer network itself, the reference."""
+
+    label: str
+    network: Network
+    bundle: Bundle | None = None
+
+    def run(self, x: np.ndarray) -> Shown:
+        tensors = self.network.trace(self.network.quantize(x))
+        return Shown(tensors, self.network.scores(tensors[self.network.output]))
+
+    def parameter(self, node: Node) -> np.ndarray | None:
+        return parameter_of(self.network, node)
