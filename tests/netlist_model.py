@@ -46,6 +46,8 @@ def _value(wire, operands: list[np.ndarray]) -> np.ndarray:
         return (operands[1].sum(axis=0) + (operands[0].sum(axis=0) >> 1)) >> 1
     if expression == "{0} + {1}":
         return numbers[0] + numbers[1]
+    if expression == "{0}":
+        return numbers[0]
     if expression == "|{0}":
         return operands[0].max(axis=0)
     if expression == "{0} ? {1} : {2}":

@@ -139,7 +139,7 @@ def columns_of(value: Value, unit: int) -> dict[int, list[Lane]]:
 
 def _count_down(logic: Logic, columns: dict[int, list[Lane]]) -> None:
     column = 0
-    while column <= max(columns):
+    while column <= max(columns, default=-1):
         while len(columns[column]) >= COUNTED:
             _count(logic, columns, column)
         column += 1

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from bitfold.build.unrolled.heap import Value, columns_of, number, plus, reaches, unit_of
 from bitfold.build.unrolled.logic import Lane, Logic
+
+MAX_SEGMENT_BITS = 9
+"""Tables of more entries are never the smallest."""
 
 
 def level_bits(logic: Logic, value: Value, thresholds: np.ndarray) -> list[Lane]:
@@ -18,7 +23,12 @@ def level_bits(logic: Logic, value: Value, thresholds: np.ndarray) -> list[Lane]
     shift = _even_spacing(thresholds)
     if shift is not None:
         return _shifted_and_clipped(logic, value, int(thresholds[0]), shift, len(thresholds))
-    return _searched(logic, value, thresholds)
+    found = number(logic, value)
+    ways = [_searched(logic, found, thresholds)]
+    looked_up = _looked_up(logic, found, thresholds)
+    if looked_up:
+        ways.append(looked_up)
+    return min(ways, key=logic.luts)
 
 
 def _even_spacing(thresholds: np.ndarray) -> int | None:
@@ -43,11 +53,58 @@ def _shifted_and_clipped(
     return [logic.choose(negative, False, lane) for lane in level]
 
 
+def _looked_up(logic: Logic, value: Value, thresholds: np.ndarray) -> list[Lane] | None:
+    """The span of the thresholds is cut into segments with at most one of them inside: tables give
+    it, and the level on either side of it. None where the segments would be too many."""
+    first, last = int(thresholds[0]), int(thresholds[-1])
+    distances = thresholds - first
+    width = (last - first).bit_length()
+    inside = next(  # bits of a place inside a segment
+        bits for bits in reversed(range(width + 1)) if _one_in_each(distances, bits)
+    )
+    if width - inside > MAX_SEGMENT_BITS:
+        return None
+    starts = np.arange(1 << width - inside) << inside
+    before = np.searchsorted(distances, starts, side="right")
+    behind = np.searchsorted(distances, starts + (1 << inside) - 1, side="right")
+    bound = distances[np.minimum(before, len(distances) - 1)] - starts
+
+    offset = plus(logic, value, -first)
+    negative = offset.pop() if value.minimum < first else False
+    over = logic.any(offset[width:])
+    offset += [False] * (width - len(offset))
+    place, segment = offset[:inside], offset[inside:width]
+    negated = [
+        logic.table([~int(b) >> column & 1 for b in bound], segment) for column in range(inside)
+    ]
+    reached = _carry(logic, place, negated)
+    level = []
+    for bit in range(len(thresholds).bit_length()):
+        entries = np.stack([before, behind], axis=1).ravel() >> bit & 1
+        inner = logic.table(entries.tolist(), [reached, *segment])
+        outer = bool(len(thresholds) >> bit & 1)
+        level.append(logic.choose(negative, False, logic.choose(over, outer, inner)))
+    return level
+
+
+def _one_in_each(distances: np.ndarray, bits: int) -> bool:
+    """Whether no segment of 2**bits has two different thresholds behind its first place."""
+    inside = np.unique(distances[distances % (1 << bits) != 0])
+    return len(np.unique(inside >> bits)) == len(inside)
+
+
+def _carry(logic: Logic, a: Sequence[Lane], b: Sequence[Lane]) -> Lane:
+    """The carry out of a + b + 1: whether a is at least what b is the complement of."""
+    carry: Lane = True
+    for low in range(0, len(a), 2):  # two columns a LUT
+        carry = logic.carry_over(a[low : low + 2], b[low : low + 2], carry)
+    return carry
+
+
 def _searched(logic: Logic, value: Value, thresholds: np.ndarray) -> list[Lane]:
     """Bit by bit from the highest: each comparison's bound follows from the bits found so far."""
-    found = number(logic, value)
-    unit = unit_of(found)
-    columns = columns_of(found, unit)
+    unit = unit_of(value)
+    columns = columns_of(value, unit)
     most = (value.maximum - value.offset) // unit
     width = (most + 1).bit_length()
     lanes = [columns[c][0] if columns[c] else False for c in range(width)]
@@ -59,10 +116,6 @@ def _searched(logic: Logic, value: Value, thresholds: np.ndarray) -> list[Lane]:
     for step in reversed(range(bits)):
         choices = bounds[1 << step :: 2 << step]
         entries = [[~int(bound) >> column & 1 for bound in choices] for column in range(width)]
-        carry: Lane = True
-        for low in range(0, width, 2):  # two columns a LUT
-            pair = slice(low, low + 2)
-            negated = [logic.table(entry, level) for entry in entries[pair]]
-            carry = logic.carry_over(lanes[pair], negated, carry)
-        level.insert(0, carry)
+        negated = [logic.table(entry, level) for entry in entries]
+        level.insert(0, _carry(logic, lanes, negated))
     return level

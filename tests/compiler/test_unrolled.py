@@ -57,5 +57,9 @@ def test_sums_that_da4ml_shares_between_rows_are_exact(pruned):
     assert_every_layer_is_exact(six_bit(pruned, widths=(4, 24, 16, 3)))
 
 
+def test_rows_without_weights_are_exact():
+    assert_every_layer_is_exact(six_bit(0.95, widths=(2, 24, 3)), frames=50)
+
+
 def test_more_weights_than_are_searched_for_common_sums_are_exact():
     assert_every_layer_is_exact(any_bits((96, 96), "UINT2", "INT4", "UINT2"), frames=50)
