@@ -6,7 +6,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
-.PHONY: help demo test test-all bench lint setup lock clean
+.PHONY: help demo test test-all bench notebooks lint setup lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -31,6 +31,9 @@ test-all: lint  ## the slow sweeps too
 bench: $(READY)  ## measure everything in benchmarks/ and write docs/benchmarks.md
 	@$(BIN)/python benchmarks/run.py
 
+notebooks: $(READY)  ## execute the notebooks and write docs/notebooks
+	@$(BIN)/python notebooks/render.py
+
 lint: $(READY)  ## check format and style
 	$(BIN)/python -m ruff format --check
 	$(BIN)/python -m ruff check
@@ -46,7 +49,7 @@ lock:  ## write the versions in .venv to requirements.lock
 	mv .venv/requirements.lock requirements.lock
 
 clean:  ## remove .venv and all that was built in this folder
-	@rm -rf .venv .cache .hypothesis .pytest_cache .ruff_cache dist *.egg-info
+	@rm -rf .venv .cache .hypothesis .pytest_cache .ruff_cache dist *.egg-info notebooks/made
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY):

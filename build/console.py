@@ -28,9 +28,10 @@ from bitfold.models.files import whole_file
 
 # Results go to the standard output; progress and errors do not mix with them.
 out = Console()
-if not out.is_terminal:
-    out.width = 140  # nobody's window: room for the tables
 err = Console(stderr=True)
+# Asked of the files: in a notebook's shell rich is told to take anything for a terminal.
+if not out.file.isatty():
+    out.width = 140  # nobody's window: room for the tables
 
 
 def command(function: Callable[..., dict]) -> click.Command:
@@ -102,13 +103,16 @@ def progress() -> Iterator[Progress]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bars:
+    with Progress(*columns, console=err, transient=True, disable=not err.file.isatty()) as bars:
         yield bars
 
 
 @contextmanager
 def steps(what: str) -> Iterator[Callable[[str], None]]:
     """A line that says which step of `what` runs; yields the function to say it with."""
+    if not err.file.isatty():
+        yield lambda step: None
+        return
     with err.status(what) as status:
         yield lambda step: status.update(f"{what}: {step}")
 

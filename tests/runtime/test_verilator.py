@@ -25,14 +25,15 @@ def compilations(tmp_path, monkeypatch):
     return lambda: len(log.read_text().splitlines())
 
 
-def test_a_library_is_built_once(bundle, cache, tmp_path, compilations):
+def test_a_library_is_built_once(bundle, cache, tmp_path, compilations, monkeypatch):
     build_library(bundle.rtl, cache)  # Verilator's runtime is there from now on
     own = tmp_path / "cache" / "verilated"
     own.mkdir(parents=True)
     for runtime in (cache / "verilated").glob("runtime-*.o"):
         shutil.copy(runtime, own)
     before, steps = compilations(), []
-    first = build_library(bundle.rtl, tmp_path / "cache", steps.append)
+    monkeypatch.chdir(tmp_path)
+    first = build_library(bundle.rtl, Path("cache"), steps.append)
     assert steps == ["translating the RTL", "compiling the model"]
     assert compilations() == before + 3  # what runs each cycle, what runs once, the library
     again = build_library(bundle.rtl, tmp_path / "cache", steps.append)
