@@ -31,7 +31,7 @@ def for_cycles(network: Network, cycles: int, levels: int = LEVELS_A_CYCLE) -> d
 
     Cheapest is the fewest products a cycle, then the fewest rows in parallel (each row needs its
     own accumulator and comparators). A layer that has to do all of them at once is unrolled, with
-    `levels` LUTs between registers. Raises FoldingError where a port alone takes longer.
+    `levels` LUTs between registers. Raises FoldingError where a port or a softmax takes longer.
     """
     if cycles < 1:
         raise FoldingError(f"{cycles} cycles a frame can't be; ask for 1 or more")
@@ -46,9 +46,10 @@ def for_cycles(network: Network, cycles: int, levels: int = LEVELS_A_CYCLE) -> d
         folding[name] = min(fits, key=lambda fold: (fold.pe * fold.simd, fold.pe))
     overlay = plan(network, folding)
     if overlay.initiation_interval > cycles:
+        parts = "64-bit beats" if overlay.bottleneck.endswith("port") else "classes, one a cycle"
         raise FoldingError(
             f"{network.name}: {cycles} cycles a frame can't be reached: the {overlay.bottleneck} "
-            f"takes {overlay.initiation_interval} for its 64-bit beats; ask for that many or more"
+            f"takes {overlay.initiation_interval} for its {parts}; ask for that many or more"
         )
     return _unroll_whole_layers(network, folding, levels)
 
@@ -92,6 +93,40 @@ def for_luts(network: Network, luts: int, levels: int = LEVELS_A_CYCLE) -> dict[
     )
 
 
+def for_reuse(network: Network, reuse: int, levels: int = LEVELS_A_CYCLE) -> dict[str, Fold]:
+    """The folding in which a multiplier does `reuse` products a frame: hls4ml's reuse factor.
+
+    That is the cycles that the layer takes, (rows / PE) * (columns / SIMD), with as few rows in
+    parallel as that allows. A layer that can't have it takes the nearest that it can have, the
+    smaller of two, as in hls4ml; `legal_reuse` lists them. Reuse 1 is a layer unrolled, with
+    `levels` LUTs between registers. Raises FoldingError for less than 1, and for more products
+    than any layer has.
+    """
+    sizes = foldable(network)
+    legal = {name: legal_reuse(*size) for name, size in sizes.items()}
+    if not 1 <= reuse <= max(map(max, legal.values())):
+        listed = "; ".join(f"{name} {', '.join(map(str, each))}" for name, each in legal.items())
+        raise FoldingError(
+            f"{network.name}: reuse {reuse} can't be; that of a layer has to divide its products: "
+            f"{listed}"
+        )
+    folding = {}
+    for name, (rows, columns) in sizes.items():
+        nearest = min(legal[name], key=lambda each: (abs(each - reuse), each))
+        folding[name] = next(
+            Fold(pe, simd)
+            for pe in _divisors(rows)
+            for simd in _divisors(columns)
+            if (rows // pe) * (columns // simd) == nearest
+        )
+    return _unroll_whole_layers(network, folding, levels)
+
+
+def legal_reuse(rows: int, columns: int) -> list[int]:
+    """The reuse factors that a layer of this size can have, ascending."""
+    return sorted({i * j for i in _divisors(rows) for j in _divisors(columns)})
+
+
 def from_json(network: Network, file: Path) -> dict[str, Fold]:
     """The folding in `file`: our own {"layer": {"PE": 2, "SIMD": 4}, ...}, or FINN's.
 
@@ -131,6 +166,7 @@ def choose(
     cycles: int | None = None,
     frames_per_second: float | None = None,
     luts: int | None = None,
+    reuse: int | None = None,
     file: Path | None = None,
     unroll: bool = False,
     clock_mhz: float = 100.0,
@@ -144,6 +180,7 @@ def choose(
         "cycles": cycles,
         "fps": frames_per_second,
         "luts": luts,
+        "reuse": reuse,
         "folding": file,
         "unroll": unroll or None,
     }
@@ -156,6 +193,8 @@ def choose(
         return for_frames_per_second(network, frames_per_second, clock_mhz, levels)
     if luts is not None:
         return for_luts(network, luts, levels)
+    if reuse is not None:
+        return for_reuse(network, reuse, levels)
     if file is not None:
         return from_json(network, file)
     if unroll:
@@ -217,7 +256,7 @@ def _unrolled(network: Network, layer: str, whole: Fold, levels: int) -> Fold:
 
 
 def least_cycles(network: Network) -> int:
-    """Cycles a frame that the ports alone take, however wide the layers are."""
+    """Cycles a frame that the ports and a softmax take, however wide the layers are."""
     whole = {name: Fold(rows, columns) for name, (rows, columns) in foldable(network).items()}
     return plan(network, whole).initiation_interval
 
@@ -227,10 +266,9 @@ def reachable_cycles(network: Network) -> list[int]:
     least = least_cycles(network)
     return sorted(
         {
-            max(least, neuron_fold * synapse_fold)
+            max(least, fold)
             for rows, columns in foldable(network).values()
-            for neuron_fold in _divisors(rows)
-            for synapse_fold in _divisors(columns)
+            for fold in legal_reuse(rows, columns)
         }
     )
 

@@ -44,6 +44,7 @@ HOST_OPS: dict[str, Callable[..., np.ndarray]] = {
     "Sub": lambda x, operand: x - operand,
     "Quant": _quant,
     "BipolarQuant": lambda x: np.where(x >= 0, 1, -1),
+    "Relu": lambda x: np.maximum(x, 0),
     "Softmax": _softmax,
 }
 

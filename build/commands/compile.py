@@ -9,6 +9,8 @@ import click
 import numpy as np
 
 from bitfold.build import console, folding
+from bitfold.build.dataflow import foldable
+from bitfold.build.passes.head import HEADS
 from bitfold.models.errors import FrontendError
 from bitfold.models.network import Network
 from bitfold.overlays.dataflow import Fold
@@ -27,6 +29,12 @@ def folding_options(function: Callable) -> Callable:
             "--luts",
             type=click.IntRange(min=1),
             help="Target: as fast as so many LUTs (estimated) allow.",
+        ),
+        click.option(
+            "--reuse",
+            type=int,
+            metavar="N",
+            help="Target: N products a multiplier and frame, hls4ml's reuse factor.",
         ),
         click.option(
             "--unroll", is_flag=True, help="Every layer as logic: a frame each cycle, no memories."
@@ -100,19 +108,26 @@ def read(qonnx: Path, input_encoding, input_scale, name, say) -> Network:
 
 
 def fold(
-    network: Network, cycles, fps, luts, unroll, levels, folding_file, folds, clock_mhz
+    network: Network, cycles, fps, luts, reuse, unroll, levels, folding_file, folds, clock_mhz
 ) -> dict[str, Fold]:
-    """The folding that the options ask for."""
+    """The folding that the options ask for; prints which layers can't have the reuse factor."""
     chosen = folding.choose(
         network,
         cycles=cycles,
         frames_per_second=fps,
         luts=luts,
+        reuse=reuse,
         file=folding_file,
         unroll=unroll,
         clock_mhz=clock_mhz,
         levels=levels,
     )
+    if reuse is not None:
+        for name, (rows, columns) in foldable(network).items():
+            taken = rows * columns // (chosen[name].pe * chosen[name].simd)
+            if taken != reuse:
+                legal = ", ".join(map(str, folding.legal_reuse(rows, columns)))
+                console.out.print(f"{name}: reuse {taken} in place of {reuse}; it can have {legal}")
     return folding.override(network, chosen, folds, levels)
 
 
@@ -138,8 +153,14 @@ def check(network: Network, qonnx: Path, samples: np.ndarray) -> None:
 )
 @folding_options
 @click.option(
-    "--argmax", is_flag=True, help="Let the overlay choose the class, where that is exact."
+    "--head",
+    type=click.Choice(tuple(HEADS)),
+    default="scores",
+    show_default=True,
+    help="What the overlay gives: the last layer's integers; the class, where that is exact; "
+    "probabilities in 8 bits, by a range-reduced softmax or by the published one.",
 )
+@click.option("--argmax", "head", flag_value="argmax", help="The same as --head argmax.")
 @input_options
 @click.option(
     "--no-check", is_flag=True, help="Skip the comparison with the QONNX file on random samples."
@@ -147,7 +168,7 @@ def check(network: Network, qonnx: Path, samples: np.ndarray) -> None:
 def compile_qonnx(
     qonnx,
     output,
-    argmax,
+    head,
     input_encoding,
     input_scale,
     name,
@@ -162,7 +183,8 @@ def compile_qonnx(
 
     \b
     bitfold compile iris.onnx
-    bitfold compile iris.onnx --cycles 16 --argmax
+    bitfold compile iris.onnx --cycles 16 --head argmax
+    bitfold compile iris.onnx --head softmax
     bitfold compile tfc.onnx --input-encoding UINT8 --input-scale 1/255
     """
     output = output or qonnx.with_suffix(".bundle")
@@ -170,16 +192,15 @@ def compile_qonnx(
         network = read(qonnx, input_encoding, input_scale, name, say)
         from bitfold.build.compiler import compile_dataflow
         from bitfold.build.frontend import random_samples
-        from bitfold.build.passes.argmax import choose_class_on_chip
 
         checked = 0
+        samples = random_samples(network, 100)
         if not no_check:
             say("comparing with the QONNX file")
-            samples = random_samples(network, 100)
             check(network, qonnx, samples)
             checked = len(samples)
-        if argmax:
-            network = choose_class_on_chip(network)
+        network = HEADS[head](network)
+        changed = network.changed_classes(network.quantize(samples))
         chosen = fold(network, clock_mhz=clock_mhz, **target)
         say("writing the overlay")
         bundle = compile_dataflow(network, chosen, output, clock_mhz)
@@ -188,6 +209,8 @@ def compile_qonnx(
 
     description = describe_dataflow(bundle)
     show(description)
+    if changed:
+        console.out.print(f"[yellow]warning[/]: on random samples, {changed}")
     if checked:
         console.out.print(f"equal to {qonnx.name} on {checked} random samples, every layer")
     console.out.print(f"bundle: {output}")

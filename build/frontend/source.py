@@ -165,6 +165,8 @@ def read_source(path: Path) -> Source:
 def _load(path: Path) -> onnx.ModelProto:
     if not path.is_file():
         raise FrontendError(f"{path}: there is no such file; export the network to it first")
+    if path.suffix == ".safetensors":
+        raise FrontendError(f"{path}: a checkpoint and not QONNX; first `bitfold export {path}`")
     try:
         model = onnx.load(str(path))
     except (DecodeError, ValueError, TypeError) as error:

@@ -42,7 +42,8 @@ def integer_rows(matrix: np.ndarray, scales: Sequence[np.ndarray]) -> tuple[np.n
         )
     raise UnlowerableError(
         "its weights are not quantized, with one scale for the layer or one a row",
-        "train it with quantized weights (Brevitas: QuantLinear), of 1 to 8 bits",
+        "train it with quantized weights of 1 to 8 bits (Brevitas: QuantLinear, QKeras: QDense), "
+        "or quantize the file with onnxruntime (docs/frontends.md)",
     )
 
 

@@ -104,6 +104,15 @@ def test_compile_and_inspect_describe_the_bundle(made, tmp_path):
     assert "781,250 frames a second at 100 MHz" in text
 
 
+def test_compile_takes_a_reuse_factor_and_says_which_layers_can_not_have_it(here):
+    text = works("compile", "net.onnx", "--reuse", 100, "--json", "compile.json")
+    layers = [stage for stage in read(here / "compile.json")["stages"] if stage["kind"] == "matrix"]
+    assert [stage["cycles"] for stage in layers] == [128, 128, 128, 96]
+    first, *others = [line for line in text.splitlines() if "in place of" in line]
+    assert first.endswith("reuse 128 in place of 100; it can have 1, 2, 4, 8, 16, 32, 64, 128, 256")
+    assert len(others) == 3 and others[-1].startswith(layers[-1]["name"] + ": reuse 96 in place of")
+
+
 def test_run_scores_a_dataset_and_compares_every_output(made, here):
     text = works("run", made / "net.bundle", "--dataset", "iris", "--json", "run.json")
     result = read(here / "run.json")

@@ -17,6 +17,7 @@ COMPILE = {
     "garbage": (("garbage.onnx",), "garbage.onnx: not .* it is truncated, damaged or of another"),
     "an empty file": (("empty.onnx",), "empty.onnx: not .* it is truncated, damaged or of another"),
     "half a file": (("half.onnx",), "half.onnx: not .* it is truncated, damaged or of another"),
+    "a checkpoint": (("net.safetensors",), "not QONNX; first `bitfold export net.safetensors`"),
     "an unknown layer": (
         ("net.onnx", "--fold", "fc9=1,1"),
         "'fc9' is no layer; there are dense0, dense1, dense2, dense3",
@@ -38,6 +39,10 @@ COMPILE = {
         ("net.onnx", "--luts", 5),
         r"estimated at \d+ LUTs, above 5; raise the budget",
     ),
+    "a reuse factor that no layer has": (
+        ("net.onnx", "--reuse", 4096),
+        r"reuse 4096 can't be; .*dense3 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 96\b",
+    ),
     "no clock": (("net.onnx", "--clock", 0), "a clock of 0 MHz can't be"),
     "a scale without an encoding": (("net.onnx", "--input-scale", "1/255"), "give input_encoding"),
     "an unknown encoding": (("net.onnx", "--input-encoding", "PIXEL"), "'PIXEL' is not an integer"),
@@ -54,6 +59,7 @@ def test_compile_names_the_mistake_and_leaves_nothing(arguments, message, here):
     whole = Path("net.onnx").read_bytes()
     Path("garbage.onnx").write_bytes(b"\x00garbage" * 50)
     Path("empty.onnx").write_bytes(b"")
+    Path("net.safetensors").write_bytes(b"")
     Path("half.onnx").write_bytes(whole[: len(whole) // 2])
     Path("other.json").write_text('{"MVAU_7": {"PE": 1, "SIMD": 1}}')
     Path("thesis").mkdir()
@@ -99,8 +105,9 @@ def test_run_names_the_mistake_and_leaves_nothing(arguments, message, made, here
 @pytest.mark.parametrize("command", ["run", "inspect"])
 def test_what_is_no_bundle_is_named(command, here):
     more = ("--dataset", "iris") if command == "run" else ()
-    assert "none.bundle: no manifest.json there; make" in fails(command, "none.bundle", *more)
-    assert "net.onnx: no manifest.json there" in fails(command, "net.onnx", *more)
+    assert "none.bundle: there is no such bundle; make" in fails(command, "none.bundle", *more)
+    said = fails(command, "net.onnx", *more)
+    assert "net.onnx: not a bundle; make one with `bitfold compile net.onnx`" in said
 
 
 def test_a_bundle_that_was_changed_is_refused(made, here):

@@ -147,6 +147,51 @@ def test_a_lut_budget_that_nothing_fits_is_refused():
         folding.for_luts(SMALL, 1)
 
 
+# Reuse factors.
+
+
+@settings(deadline=None, max_examples=15, phases=NO_SHRINKING)
+@given(network=networks, reuse=st.integers(2, 300))
+def test_every_multiplier_does_the_reuse_factor_s_products_or_the_nearest_number(network, reuse):
+    sizes = foldable(network)
+    most = max(rows * columns for rows, columns in sizes.values())
+    if reuse > most:
+        with pytest.raises(FoldingError, match=f"reuse {reuse} can't be"):
+            folding.for_reuse(network, reuse)
+        return
+    chosen = folding.for_reuse(network, reuse)
+    stages = {stage.name: stage for stage in plan(network, chosen).stages}
+    for layer, (rows, columns) in sizes.items():
+        rivals = [
+            (rows // pe) * (columns // simd) for pe in divisors(rows) for simd in divisors(columns)
+        ]
+        assert folding.legal_reuse(rows, columns) == sorted(set(rivals)) == divisors(rows * columns)
+        taken = rows * columns // (chosen[layer].pe * chosen[layer].simd)
+        assert abs(taken - reuse) == min(abs(rival - reuse) for rival in rivals)
+        assert stages[layer].cycles == taken
+
+
+def test_of_two_reuse_factors_that_are_as_near_the_smaller_is_taken():
+    # 24 products in fc0 and 12 in fc1: 10 lies between 8 and 12, and 12 is one that both can have.
+    assert folding.for_reuse(SMALL, 12) == {"fc0": Fold(1, 2), "fc1": Fold(1, 1)}
+    assert folding.for_reuse(SMALL, 10)["fc0"] == Fold(1, 3)
+
+
+def test_reuse_1_is_every_layer_unrolled():
+    assert folding.for_reuse(SMALL, 1) == folding.unrolled(SMALL)
+    assert folding.choose(SMALL, reuse=1, levels=2) == folding.unrolled(SMALL, 2)
+
+
+@pytest.mark.parametrize("reuse", [-1, 0, 25])
+def test_a_reuse_factor_that_no_layer_can_have_is_refused_with_those_that_can_be(reuse):
+    expected = (
+        f"reuse {reuse} can't be; that of a layer has to divide its products: "
+        "fc0 1, 2, 3, 4, 6, 8, 12, 24; fc1 1, 2, 3, 4, 6, 12"
+    )
+    with pytest.raises(FoldingError, match=f"{expected}$"):
+        folding.choose(SMALL, reuse=reuse)
+
+
 # Choosing.
 
 

@@ -30,6 +30,7 @@ def save(tmp_path):
             ["Mul", "Quant", "Sub", "Mul"],
         ),
         ("t = Softmax(s) y = Identity(t)", ["Mul", "Softmax"]),
+        ("t = Add(s, biases) y = Relu(t)", ["Mul", "Add", "Relu"]),
     ],
 )
 def test_what_stands_behind_the_last_layer_is_the_head(save, tail, head):
@@ -76,6 +77,7 @@ def test_a_network_may_end_in_thresholds(save):
     [
         ("a = Quant<signed = 1, narrow = 0>(x, half, zero, four)", ["Quant"]),
         ("a = Quant<signed = 0, narrow = 0>(x, half, three, four)", ["Quant"]),
+        ("r = Relu(x) a = Quant<signed = 0, narrow = 0>(r, half, zero, four)", ["Relu", "Quant"]),
         (
             "m = Mul(x, two) s = Sub(m, one) a = BipolarQuant(s, one)",
             ["Mul", "Sub", "BipolarQuant"],
