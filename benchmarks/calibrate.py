@@ -26,7 +26,8 @@ from bitfold.build.resources import CALIBRATION, estimate_dsps, estimate_luts, p
 from bitfold.build.synthesis import synthesise, synthesise_bundle
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import FoldingError
-from bitfold.overlays.dataflow import ArgMaxStage, Fold
+from bitfold.models.softmax import scaled
+from bitfold.overlays.dataflow import ArgMaxStage, Fold, SoftmaxStage
 
 SIZES = (
     ((16, 64, 32, 32, 5), 64),
@@ -87,7 +88,7 @@ def main() -> None:
                 errors.append(estimated / luts - 1)
                 print(f"{core.name:70} {luts:7,} {estimated:9,.0f} {errors[-1]:+6.1%}")
     coefficients = fit([part for core in cores for part in core.parts])
-    coefficients |= fit(argmax_parts())
+    coefficients |= fit([*argmax_parts(), *softmax_parts()])
     for kind, fitted in coefficients.items():
         print(kind, {name: round(value, 3) for name, value in fitted.items()})
     size = np.abs(errors)
@@ -147,6 +148,36 @@ def argmax_parts() -> list[Part]:
             stage = ArgMaxStage("argmax", rows, Fold(pe), score, index)
             sizes = {"ROWS": rows, "PE": pe, "INPUT_BITS": score.bits, "OUTPUT_BITS": index.bits}
             made = synthesise([RTL / "dataflow" / "argmax.sv"], "argmax", parameters=sizes)
+            parts.append(Part(*part_features(stage), made.luts))
+    return parts
+
+
+def softmax_parts() -> list[Part]:
+    """The softmax stage by itself, with any scale."""
+    parts = []
+    sources = [*sorted((RTL / "common").glob("softmax*.sv")), RTL / "dataflow" / "softmax.sv"]
+    shares = Encoding.of("UINT8")
+    for plain in (False, True):
+        for rows, name, scale in (
+            (2, "INT6", 0.3),
+            (3, "INT12", 0.02),
+            (3, "INT20", 1e-4),
+            (10, "INT8", 0.05),
+            (10, "INT16", 1e-3),
+            (33, "INT10", 0.04),
+            (64, "INT14", 2e-3),
+        ):
+            multiplier, shift = scaled(scale, "plain" if plain else "reduced")
+            score = Encoding.of(name)
+            stage = SoftmaxStage("softmax", rows, score, shares, multiplier, shift, plain)
+            sizes = {
+                "ROWS": rows,
+                "INPUT_BITS": score.bits,
+                "MULTIPLIER": multiplier,
+                "SHIFT": shift,
+                "PLAIN": int(plain),
+            }
+            made = synthesise(sources, "softmax", parameters=sizes)
             parts.append(Part(*part_features(stage), made.luts))
     return parts
 

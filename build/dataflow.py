@@ -6,7 +6,7 @@ from math import lcm
 
 from bitfold.build.unrolled.layer import unrolled_layer
 from bitfold.models.errors import FoldingError, OverlayError
-from bitfold.models.network import ArgMax, Dense, Network, Threshold
+from bitfold.models.network import ArgMax, Dense, Network, Softmax, Threshold
 from bitfold.overlays.dataflow import (
     ArgMaxStage,
     DataflowOverlay,
@@ -14,6 +14,7 @@ from bitfold.overlays.dataflow import (
     Folding,
     Link,
     MatrixStage,
+    SoftmaxStage,
     Stage,
     ThresholdStage,
     UnrolledStage,
@@ -51,6 +52,9 @@ def plan(network: Network, folding: Folding) -> DataflowOverlay:
             else:
                 stage = _stage(network, node, fold)
             links.append(_link(stages[-1], stage) if stages else _link_from_port(layout, stage))
+        elif isinstance(node, Softmax):
+            stage = _softmax(network, node)
+            links.append(_link(stages[-1], stage))
         else:
             stage = _stage(network, node, Fold(stages[-1].lanes_out))
             links.append(None)
@@ -126,6 +130,19 @@ def _stage(network: Network, node, fold: Fold) -> Stage:
         )
     assert isinstance(node, ArgMax)
     return ArgMaxStage(node.name, source.size, fold, source.encoding, target.encoding)
+
+
+def _softmax(network: Network, node: Softmax) -> SoftmaxStage:
+    source, target = network.tensors[node.input], network.tensors[node.output]
+    return SoftmaxStage(
+        node.name,
+        source.size,
+        source.encoding,
+        target.encoding,
+        node.multiplier,
+        node.shift,
+        node.form == "plain",
+    )
 
 
 def _unrolled(

@@ -19,6 +19,7 @@ from bitfold.overlays.dataflow import (
     DataflowOverlay,
     Link,
     MatrixStage,
+    SoftmaxStage,
     Stage,
     ThresholdStage,
     UnrolledStage,
@@ -167,11 +168,28 @@ def _argmax_parameters(stage: ArgMaxStage) -> dict:
     }
 
 
-_KINDS = {MatrixStage: "mvau", ThresholdStage: "threshold", ArgMaxStage: "argmax"}
+def _softmax_parameters(stage: SoftmaxStage) -> dict:
+    return {
+        "ROWS": stage.rows,
+        "INPUT_BITS": stage.input.bits,
+        "INPUT_ENCODING": _encoding_code(stage.input),
+        "MULTIPLIER": stage.multiplier,
+        "SHIFT": stage.shift,
+        "PLAIN": int(stage.plain),
+    }
+
+
+_KINDS = {
+    MatrixStage: "mvau",
+    ThresholdStage: "threshold",
+    ArgMaxStage: "argmax",
+    SoftmaxStage: "softmax",
+}
 _PARAMETERS = {
     MatrixStage: _matrix_parameters,
     ThresholdStage: _threshold_parameters,
     ArgMaxStage: _argmax_parameters,
+    SoftmaxStage: _softmax_parameters,
 }
 
 

@@ -20,6 +20,7 @@ from bitfold.overlays.dataflow import (
     DataflowOverlay,
     Link,
     MatrixStage,
+    SoftmaxStage,
     Stage,
     ThresholdStage,
     UnrolledStage,
@@ -85,6 +86,8 @@ def part_features(part: Stage | Link, dsps: bool = True) -> tuple[str, dict[str,
         return _matrix_kind(part, dsps), _matrix_features(part)
     if isinstance(part, ThresholdStage):
         return "threshold", _threshold_features(part)
+    if isinstance(part, SoftmaxStage):
+        return ("softmax_plain" if part.plain else "softmax"), _softmax_features(part)
     assert isinstance(part, ArgMaxStage)
     return "argmax", {"one": 1, "compared": part.fold.pe * part.input.bits}
 
@@ -130,6 +133,16 @@ def _threshold_features(stage: ThresholdStage) -> dict[str, float]:
         "compared": pe * stage.level_bits * bits,
         "thresholds": pe * bits * sum(_table(folds << depth) for depth in range(stage.level_bits)),
         "levels": pe * stage.level_bits,
+    }
+
+
+def _softmax_features(stage: SoftmaxStage) -> dict[str, float]:
+    places = 1 << (stage.rows + 1).bit_length()
+    return {
+        "one": 1,
+        "score_bits": stage.input.bits,
+        "steps": log2(places),
+        "memory": sum(_memory(bits, places) for bits in (stage.input.bits + 1, 9, 8)),
     }
 
 

@@ -57,5 +57,9 @@ class OutputError(BitfoldError):
     """A file that can't be written."""
 
 
+class ClassWarning(UserWarning):
+    """Samples whose class a plain softmax changes."""
+
+
 class ToolError(BitfoldError):
     """A tool that is missing or failed."""

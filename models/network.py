@@ -21,6 +21,7 @@ from bitfold.models import host
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import InputError, NetworkError
 from bitfold.models.host import HostOp
+from bitfold.models.softmax import Softmax
 from bitfold.models.verifier import verify
 
 FORMAT = 1
@@ -101,8 +102,8 @@ class ArgMax:
         return x.argmax(axis=1).astype(np.int64)[:, None]
 
 
-Node = Dense | Threshold | ArgMax
-NODE_TYPES = {kind.__name__: kind for kind in (Dense, Threshold, ArgMax)}
+Node = Dense | Threshold | ArgMax | Softmax
+NODE_TYPES = {kind.__name__: kind for kind in (Dense, Threshold, ArgMax, Softmax)}
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,22 @@ class Network:
         if self.decides_class:
             return outputs[:, 0].astype(np.int64)
         return self.scores(outputs).argmax(axis=1).astype(np.int64)
+
+    def changed_classes(self, x: np.ndarray) -> str | None:
+        """Of input integers `x`: which samples' class a plain softmax changes, in words; None if it
+        changes none, or there is none."""
+        last = self.nodes[-1]
+        if not isinstance(last, Softmax) or last.form != "plain":
+            return None
+        scores = self.trace(x)[last.input]
+        changed = last.changed(scores)
+        if not len(changed):
+            return None
+        return (
+            f"{last.name}: its plain form changes the class of {len(changed)} of {len(x)} samples: "
+            f"{', '.join(map(str, changed))}; {len(last.outside(scores))} have scores beyond "
+            "-1..1; take the range-reduced softmax"
+        )
 
     @property
     def decides_class(self) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import InputError, NetworkError
+from bitfold.models.softmax import FORMS, MAX_CLASSES, MAX_SHIFT, WHOLE
 
 if TYPE_CHECKING:  # network.py calls this module
     from bitfold.models.network import Network, Node
@@ -119,4 +120,31 @@ def _check_argmax(network: Network, node: Node, source, target) -> None:
         raise NetworkError(f"{node.name}: only the last layer can choose the class")
 
 
-_CHECKS = {"Dense": _check_dense, "Threshold": _check_threshold, "ArgMax": _check_argmax}
+def _check_softmax(network: Network, node: Node, source, target) -> None:
+    if not 2 <= source.size <= MAX_CLASSES:
+        raise NetworkError(
+            f"{node.name}: softmax of {source.size} classes; it takes 2 to {MAX_CLASSES}: leave "
+            "the scores to the host"
+        )
+    if target.size != source.size or target.encoding != Encoding.of(f"UINT{WHOLE.bit_length()}"):
+        raise NetworkError(
+            f"{node.name}: the shares of {source.size} classes are as many of UINT8, but "
+            f"{node.output} is {target.size} of {target.encoding}"
+        )
+    if node.form not in FORMS:
+        raise NetworkError(f"{node.name}: form {node.form!r} is unknown; known: {', '.join(FORMS)}")
+    if not (256 <= node.multiplier <= 511 and 0 <= node.shift <= MAX_SHIFT):
+        raise NetworkError(
+            f"{node.name}: multiplier {node.multiplier} and shift {node.shift} are outside "
+            f"256..511 and 0..{MAX_SHIFT}"
+        )
+    if node is not network.nodes[-1]:
+        raise NetworkError(f"{node.name}: only the last layer can be a softmax")
+
+
+_CHECKS = {
+    "Dense": _check_dense,
+    "Threshold": _check_threshold,
+    "ArgMax": _check_argmax,
+    "Softmax": _check_softmax,
+}

@@ -8,7 +8,7 @@ interval are predicted exactly.
 
 A stage that takes a beat every cycle at its producer's width (the threshold behind a matrix, the
 argmax behind the last one, an unrolled layer behind another or behind a port of one beat) is wired
-to it directly; every other one has a link in front.
+to it directly; every other one has a link in front, a softmax too: it takes a score a cycle.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ class Fold:
 
 SHELL_CYCLES = 6
 """What a call takes beside its parts: start, the first address, a register, the last answer."""
+
+SOFTMAX_CYCLES = 14
+"""From a softmax's last score to its first share, beside two passes over the classes."""
 
 Folding = Mapping[str, Fold]
 """A Fold for each layer that has a choice: every Dense, and a Threshold in front of the first."""
@@ -181,7 +184,35 @@ class UnrolledStage:
         return arrivals + self.latency_cycles
 
 
-Stage = MatrixStage | ThresholdStage | ArgMaxStage | UnrolledStage
+@dataclass(frozen=True)
+class SoftmaxStage:
+    """softmax: a share of 255 for each score, one a beat."""
+
+    name: str
+    rows: int
+    input: Encoding
+    output: Encoding
+    multiplier: int
+    shift: int
+    plain: bool
+
+    fold = Fold(1)
+    elements_in = property(lambda self: self.rows)
+    elements_out = property(lambda self: self.rows)
+    lanes_in = property(lambda self: 1)
+    lanes_out = property(lambda self: 1)
+    cycles = property(lambda self: self.rows)
+
+    @property
+    def latency_cycles(self) -> int:
+        """From the last score to the first share."""
+        return 2 * self.rows + SOFTMAX_CYCLES
+
+    def departures(self, arrivals: np.ndarray) -> np.ndarray:
+        return arrivals[-1] + self.latency_cycles + np.arange(self.rows, dtype=np.int64)
+
+
+Stage = MatrixStage | ThresholdStage | ArgMaxStage | SoftmaxStage | UnrolledStage
 
 
 @dataclass(frozen=True)
@@ -201,7 +232,8 @@ class DataflowOverlay:
 
     @property
     def folding(self) -> dict[str, Fold]:
-        return {stage.name: stage.fold for stage in self._heads}
+        """The folds that were chosen: a softmax has none."""
+        return {s.name: s.fold for s in self._heads if not isinstance(s, SoftmaxStage)}
 
     def is_head(self, i: int) -> bool:
         """Whether a layer begins with stage `i`: those wired behind it belong to the layer."""

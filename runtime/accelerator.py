@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import platform
 import sys
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bitfold.models.errors import DeviceError, InputError
+from bitfold.models.errors import ClassWarning, DeviceError, InputError
 from bitfold.models.network import Network
 from bitfold.overlays.bundle import Bundle, DataflowBundle
 from bitfold.runtime import verilator
@@ -98,12 +99,16 @@ class Accelerator:
 
     def run(self, x: np.ndarray) -> np.ndarray:
         """Samples (batch, *sample_shape) or (batch, features) to the network's exact output
-        integers (batch, outputs) int64: accumulators of the last layer, or the class index.
+        integers (batch, outputs) int64: accumulators of the last layer, the class index, or shares
+        of 255.
 
         Raises InputError for the wrong shape, dtype or range and for NaN, DeviceError for a call
-        that failed.
+        that failed. Warns, with a ClassWarning, of samples whose class a plain softmax changes.
         """
-        outputs, self.last_call = self.device.run(self._integers(x))
+        integers = self._integers(x)
+        outputs, self.last_call = self.device.run(integers)
+        if changed := self.network.changed_classes(integers):
+            warnings.warn(ClassWarning(changed), stacklevel=2)
         return outputs
 
     def _integers(self, x: np.ndarray) -> np.ndarray:
@@ -113,7 +118,8 @@ class Accelerator:
         return self.network.quantize(x)
 
     def scores(self, x: np.ndarray) -> np.ndarray:
-        """Like `run`, as the model's own float32 outputs (batch, outputs)."""
+        """Like `run`, as the model's own float32 outputs (batch, outputs); with a softmax on chip,
+        as probabilities."""
         return self.network.scores(self.run(x))
 
     def classify(self, x: np.ndarray) -> np.ndarray:

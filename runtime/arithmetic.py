@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from bitfold.models.encoding import Encoding
-from bitfold.models.network import ArgMax, Dense, Network, Node, Threshold
+from bitfold.models.network import ArgMax, Dense, Network, Node, Softmax, Threshold
 from bitfold.runtime.cplusplus import compile_once, compiler, cpu, digest
 
 SOURCES = [
@@ -75,7 +75,8 @@ class CompiledNetwork:
         )
         if bad >= 0:
             self._network.check_input(x)  # which says what is wrong with it
-        return outputs
+        last = self._network.nodes[-1]
+        return last(outputs) if isinstance(last, Softmax) else outputs
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ class Layer:
 
 
 def layers_of(network: Network) -> list[Layer] | None:
-    """The layers that lead to the output, or None where sums of 32 bits do not hold the network."""
+    """The layers that lead to the class, the scores or, where these become shares, to the scores of
+    the output; or None where sums of 32 bits do not hold the network."""
     layers: list[Layer] = []
     source = network.tensors[network.input]
     if source.encoding.maximum >= LIMIT:

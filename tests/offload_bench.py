@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from offload_networks import SMALL, dense_network
-from random_networks import random_inputs
+from random_networks import Shape, random_inputs, random_network, with_softmax
 
 from bitfold.models.network import Network
 from bitfold.overlays.bundle import OffloadBundle
@@ -51,10 +51,13 @@ class Good:
         return Good(network, step.program, step.program.input.pack(x), network(x))
 
 
+SHAPE = Shape((70, 20, 7), ("UINT3", "UINT3"), ("INT2", "INT2"), None, False, False)
+
 GOOD = (
     # Every head, bipolar and signed, more than one block of rows.
     Good.of(dense_network((70, 20, 9), "INT2", "INT3", "BIPOLAR")),
     Good.of(dense_network((70, 20, 7), "BIPOLAR", "BIPOLAR", "UINT2", argmax=True)),
+    Good.of(random_network(with_softmax(SHAPE), 0)),
 )
 
 

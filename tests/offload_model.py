@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bitfold.models.softmax import Softmax
 from bitfold.overlays.offload import Engine
 from bitfold.overlays.program import (
     CONSTANTS,
@@ -34,7 +35,7 @@ def run_program(
         layer = decode(image[DESCRIPTOR_BEATS * i : DESCRIPTOR_BEATS * (i + 1)])
         assert layer["opcode"] == OPCODE_LAYER
         assert layer["weight_top"] + engine.words(layer["columns"]) <= engine.weight_words
-        assert layer["head"] != Head.ARGMAX or layer["rows"] <= engine.rows
+        assert layer["head"] not in (Head.ARGMAX, Head.SOFTMAX) or layer["rows"] <= engine.rows
         if layer["origin"] != Origin.CHIP:
             memory = source.ravel() if layer["origin"] == Origin.SOURCE else destination
             _fetch(engine, layer, chip, memory, len(source))
@@ -164,6 +165,10 @@ def _outputs(layer: dict, sums: np.ndarray, constants: np.ndarray) -> np.ndarray
     values = sums - constants[:, 0]
     if layer["head"] == Head.ARGMAX:
         return values.argmax(axis=1)[:, None].astype(np.uint64)
+    if layer["head"] == Head.SOFTMAX:
+        assert layer["output_planes"] == 8
+        scale = layer["softmax_multiplier"], layer["softmax_shift"]
+        return Softmax("softmax", "", "", *scale)(values).astype(np.uint64)
     return values.astype(np.uint64) & np.uint64((1 << layer["output_planes"]) - 1)
 
 

@@ -3,13 +3,14 @@ thresholds, inputs and stalls are drawn apart from it, so that one build serves 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bitfold.build.dataflow import foldable
 from bitfold.models.encoding import Encoding
-from bitfold.models.network import ArgMax, Dense, Network, Parameter, Tensor, Threshold
+from bitfold.models.network import ArgMax, Dense, Network, Parameter, Softmax, Tensor, Threshold
+from bitfold.models.softmax import scaled
 from bitfold.overlays.dataflow import Fold
 
 WEIGHTS = ("BIPOLAR", "BINARY", "TERNARY", "INT2", "INT3", "UINT3", "INT4", "UINT4", "INT6", "INT8")
@@ -24,7 +25,7 @@ MAX_PRODUCTS = 512
 @dataclass(frozen=True)
 class Shape:
     """Sizes and encodings of a network: `widths` and `activations` from the input on, `weights`
-    a layer."""
+    a layer; `softmax` is the form of the one at its end."""
 
     widths: tuple[int, ...]
     activations: tuple[str, ...]
@@ -32,6 +33,7 @@ class Shape:
     input_threshold: str | None
     shared_thresholds: bool
     argmax: bool
+    softmax: str | None = None
 
 
 def random_shape(seed: int) -> Shape:
@@ -47,6 +49,12 @@ def random_shape(seed: int) -> Shape:
         shared_thresholds=bool(random.random() < 0.3),
         argmax=bool(widths[-1] > 1 and random.random() < 0.5),
     )
+
+
+def with_softmax(shape: Shape, form: str = "reduced", classes: int | None = None) -> Shape:
+    """`shape` with a softmax of that form at its end, over 2 to 64 classes."""
+    classes = classes or min(max(shape.widths[-1], 2), 64)
+    return replace(shape, widths=(*shape.widths[:-1], classes), argmax=False, softmax=form)
 
 
 def random_network(shape: Shape, seed: int) -> Network:
@@ -99,6 +107,12 @@ def random_network(shape: Shape, seed: int) -> Network:
         tensors["class"] = Tensor(1, Encoding.for_range(0, shape.widths[-1] - 1))
         nodes.append(ArgMax("argmax", here, "class"))
         here = "class"
+    if shape.softmax:
+        # The range of the sums is -32..32, more than the 6 beyond which a share is none.
+        multiplier, shift = scaled(32 / tensors[here].encoding.maximum, shape.softmax)
+        tensors["shares"] = Tensor(tensors[here].size, Encoding.of("UINT8"))
+        nodes.append(Softmax("softmax", here, "shares", multiplier, shift, shape.softmax))
+        here = "shares"
     return Network(
         name="random",
         sample_shape=(shape.widths[0],),

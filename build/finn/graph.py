@@ -16,7 +16,7 @@ from qonnx.custom_op.registry import getCustomOp
 from bitfold.build.frontend.chain import Chain
 from bitfold.build.frontend.quiet import quiet
 from bitfold.models.errors import FrontendError
-from bitfold.models.network import ArgMax, Dense, Network
+from bitfold.models.network import ArgMax, Dense, Network, Softmax
 from bitfold.models.verifier import accumulator_range
 from bitfold.overlays.dataflow import DataflowOverlay, Fold
 
@@ -30,15 +30,17 @@ _KINDS = ("MatMul", "XnorPopcountMatMul", "MultiThreshold", "MVAU", "Thresholdin
 def integer_graph(network: Network) -> ModelWrapper:
     """`network` in FINN's dialect: a MatMul for each Dense, a MultiThreshold for each Threshold.
 
-    Raises FrontendError for a network that ends in the choice of the class.
+    Raises FrontendError for a network that ends in an argmax or a softmax.
     """
     source = network.tensors[network.input]
     chain = Chain(source.size, source.encoding.name)
     sums = None
     for index, node in enumerate(network.nodes):
         encoding, output = network.tensors[node.input].encoding, network.tensors[node.output]
-        if isinstance(node, ArgMax):
-            raise FrontendError(f"{node.name}: give FINN the network without its choice of a class")
+        if isinstance(node, (ArgMax, Softmax)):
+            raise FrontendError(
+                f"{node.name}: give FINN the network of scores; compile it with --head scores"
+            )
         if isinstance(node, Dense):
             weight = network.parameters[node.weight]
             name = chain.add("MatMul", weight.values.T, output.size)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bitfold.models.encoding import Encoding
+from bitfold.models.softmax import Softmax
 from bitfold.overlays.offload import Engine, PlaneLayout, pack_planes
 from bitfold.overlays.packing import BEAT_BYTES
 from bitfold.overlays.program import (
@@ -22,6 +23,8 @@ from bitfold.overlays.program import (
 
 NEVER = np.int64(2**31 - 1)
 """A threshold that no accumulator reaches."""
+_ONE_BLOCK = {Head.ARGMAX: "an argmax", Head.SOFTMAX: "a softmax"}
+"""Heads that need all rows at once."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class Layer:
     """A Dense layer with what follows it, as the engine runs it in one descriptor.
 
     Between layers the engine keeps levels: the network's integers are `base` more (bipolar ones are
-    stored as they are). `weight` is (rows, columns), `thresholds` (rows or 1, levels) or None.
+    stored as they are). `weight` is (rows, columns), `thresholds` (rows or 1, levels) or None;
+    `softmax` is what follows with head SOFTMAX.
     """
 
     name: str
@@ -41,6 +45,7 @@ class Layer:
     head: Head
     output: Encoding
     output_base: int
+    softmax: Softmax | None = None
 
     @property
     def rows(self) -> int:
@@ -85,8 +90,8 @@ class Layer:
                 ("words on chip of one frame", frame_words, engine.input_words),
                 ("largest sum", largest, 2**31 - 1),
                 *(
-                    [("rows of an argmax", self.rows, engine.rows)]
-                    if self.head is Head.ARGMAX
+                    [(f"rows of {_ONE_BLOCK[self.head]}", self.rows, engine.rows)]
+                    if self.head in _ONE_BLOCK
                     else []
                 ),
             )
@@ -177,6 +182,8 @@ def _sizes(engine: Engine, layer: Layer) -> dict[str, int]:
         "output_top": (layer.output.bits - 1) * engine.words(layer.rows),
         "input_beats": PlaneLayout(layer.columns, layer.input).beats,
         "output_beats": PlaneLayout(layer.outputs, layer.output).beats,
+        "softmax_multiplier": layer.softmax.multiplier if layer.softmax else 0,
+        "softmax_shift": layer.softmax.shift if layer.softmax else 0,
     }
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import OverlayError
-from bitfold.models.network import ArgMax, Dense, Network, Node, Threshold
+from bitfold.models.network import ArgMax, Dense, Network, Node, Softmax, Threshold
 from bitfold.overlays.offload import Engine
 from bitfold.overlays.program import Head
 from bitfold.runtime.offload.assembler import Layer, Program, assemble
@@ -33,8 +33,8 @@ def split(engine: Engine, network: Network) -> tuple[Step, ...]:
     """The steps that make `network` out of `engine` and host.
 
     What the engine can't do, or not at that size, is the host's: a threshold without a Dense layer
-    in front, a layer beyond a limit. More layers than a program holds take several calls. Raises
-    OverlayError, saying why, if no layer fits the engine.
+    in front, a plain softmax, a layer beyond a limit. More layers than a program holds take several
+    calls. Raises OverlayError, saying why, if no layer fits the engine.
     """
     steps: list[Step] = []
     waiting: list[Layer] = []  # for the next program
@@ -94,9 +94,20 @@ def _layer(
             output_base = follower.base
     elif isinstance(follower, ArgMax):
         head, output = Head.ARGMAX, network.tensors[follower.output].encoding
+    elif isinstance(follower, Softmax) and follower.form == "reduced":
+        head, output = Head.SOFTMAX, network.tensors[follower.output].encoding
     used = 1 if head is Head.RAW else 2
     name = dense.name
     layer = Layer(
-        name, weight.values, weight.encoding, here, base, thresholds, head, output, output_base
+        name,
+        weight.values,
+        weight.encoding,
+        here,
+        base,
+        thresholds,
+        head,
+        output,
+        output_base,
+        follower if head is Head.SOFTMAX else None,
     )
     return layer, used

@@ -16,7 +16,7 @@ TESTS = REPOSITORY / "tests"
 ROOMS = ("models", "overlays", "runtime", "build")
 TRAINING = {"checkpoints", "cross_validation", "datasets", "export", "training", "zoo"}
 TRAINING |= {"table_training"}
-SWEEPS = {"offload_errors", "offload_networks", "random_networks", "verilator"}
+SWEEPS = {"offload_errors", "offload_networks", "random_networks", "softmax", "verilator"}
 
 
 def files(room: str, without: set[str]) -> list[Path]:

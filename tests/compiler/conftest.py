@@ -11,6 +11,7 @@ from random_networks import Shape, random_network
 from vivado_workplace import Workplace
 
 from bitfold.build.compiler import compile_dataflow, make_engine
+from bitfold.build.networks import default_engine
 from bitfold.overlays.dataflow import Fold
 from bitfold.overlays.offload import Engine
 
@@ -27,6 +28,27 @@ def made(home, tmp_path_factory) -> Path:
         works("export", checkpoint, "--json", folder / "export.json")
         works("compile", qonnx, "--cycles", 128, "--json", folder / "compile.json")
     return folder
+
+
+@pytest.fixture(scope="session")
+def reports(home, made, cache, tmp_path_factory) -> Path:
+    """A folder with a page and a JSON file for a bundle of each kind; no test may change it."""
+    folder = tmp_path_factory.mktemp("reports")
+    engine = default_engine(cache).path
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(home))
+        for kind, arguments in (
+            ("dataflow", (made / "net.bundle",)),
+            ("offload", (engine, "--network", made / "net.onnx", "--dataset", "iris")),
+        ):
+            files = ("-o", folder / f"{kind}.html", "--json", folder / f"{kind}.json")
+            works("report", *arguments, *files)
+    return folder
+
+
+@pytest.fixture(params=["dataflow", "offload"])
+def kind(request) -> str:
+    return request.param
 
 
 @pytest.fixture

@@ -121,7 +121,7 @@ MISTAKES = {
         ("DATAFLOW", "--network", "OTHER"),
         "no bundle runs random",
     ),
-    "no bundle": (("none.bundle",), "none.bundle: no manifest.json there"),
+    "no bundle": (("none.bundle",), "none.bundle: there is no such bundle"),
     "samples of another shape": (
         ("DATAFLOW", "--inputs", "wide.npy"),
         r"input has shape \(3, 9\); expected \(batch, 4\)",

@@ -111,7 +111,7 @@ def test_the_bundles_beside_the_script_are_built_first(user, home):
     ("arguments", "said"),
     [
         (("none.py",), "none.py: there is no such script"),
-        (("--bundle", "none", "user/script.py"), "none: no manifest.json there"),
+        (("--bundle", "none", "user/script.py"), "none: there is no such bundle"),
         (("--python", "none", "user/script.py"), "none: not a Python that runs"),
     ],
 )

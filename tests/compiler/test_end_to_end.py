@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache as remember
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bitfold.build import folding
-from bitfold.build.compiler import compile_dataflow
+from bitfold.build.compiler import compile_dataflow, make_engine
 from bitfold.build.frontend import read_qonnx, verify_against_source
 from bitfold.build.passes.argmax import choose_class_on_chip
+from bitfold.build.passes.softmax import share_on_chip
 from bitfold.models.datasets import load_iris
 from bitfold.models.network import ArgMax, Dense, Network
 from bitfold.models.quantization import QUANTIZATIONS
 from bitfold.models.training import TrainedModel, train
+from bitfold.overlays.offload import Engine
 from bitfold.runtime.accelerator import Accelerator
 
 STEPS = 30
@@ -159,6 +162,39 @@ def test_a_network_that_is_all_logic_takes_a_flower_a_cycle(
     assert call.latency_cycles == bundle.latency_cycles
     assert call.initiation_interval == bundle.initiation_interval == 1
     assert call.cycles == call.predicted_cycles
+
+
+@pytest.mark.parametrize(
+    ("topology", "quantization"),
+    [
+        pytest.param(*network, marks=() if network in ON_CHIP else pytest.mark.slow)
+        for network in NETWORKS
+    ],
+    ids=IDS,
+)
+def test_both_overlays_give_the_probabilities_of_torchs_scores(
+    topology, quantization, exported, tmp_path, cache
+):
+    flowers = load_iris().features
+    made = exported(topology, quantization)
+    network = share_on_chip(made.network)
+    compile_dataflow(network, folding.choose(network, cycles=CYCLES), tmp_path / "dataflow")
+    make_engine(Engine(), tmp_path / "offload")
+    scores = made.model.scores(flowers).astype(np.float64)
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    expected = powers / powers.sum(axis=1, keepdims=True)
+    shares = network(network.quantize(flowers))
+    for overlay, device in product(("dataflow", "offload"), ("verilated", "functional")):
+        with Accelerator(tmp_path, device, cache, network=network, overlay=overlay) as accelerator:
+            np.testing.assert_array_equal(accelerator.run(flowers), shares)
+            call = accelerator.last_call
+            assert call.cycles in (None, call.predicted_cycles)
+            probabilities = accelerator.scores(flowers)
+            np.testing.assert_array_equal(
+                accelerator.classify(flowers), made.model.classify(flowers)
+            )
+    assert np.abs(probabilities - expected).max() < 0.03
+    assert np.abs(probabilities - expected).mean() <= 0.005
 
 
 def test_a_layer_that_is_applied_twice_is_stored_once(exported):

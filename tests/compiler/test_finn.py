@@ -93,7 +93,7 @@ def test_finn_makes_a_hardware_layer_of_every_layer(seed):
 
 def test_a_network_that_chooses_the_class_is_refused():
     network = random_network(replace(random_shape(2), argmax=True), 2)
-    with pytest.raises(FrontendError, match="without its choice of a class"):
+    with pytest.raises(FrontendError, match="compile it with --head scores"):
         hardware(network)
 
 

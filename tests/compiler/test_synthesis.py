@@ -13,6 +13,7 @@ from random_networks import Shape, random_network
 
 from bitfold.build import folding
 from bitfold.build.compiler import RTL, compile_dataflow, make_engine
+from bitfold.build.passes.softmax import share_on_chip
 from bitfold.build.synthesis import synthesise, synthesise_bundle
 from bitfold.build.synthesis.netlist import NetlistDevice, sample_inputs
 from bitfold.build.synthesis.resources import XC7Z020, Resources, count
@@ -205,8 +206,10 @@ def test_a_netlist_with_one_wrong_lut_is_found_out(small, cache, tmp_path):
         Shape((5, 12, 7), ("INT6", "UINT4"), ("INT4", "INT6"), None, False, False),
         Shape((9, 64, 16), ("UINT8", "UINT3"), ("TERNARY", "BIPOLAR"), "UINT4", True, True),
         Shape((64, 96, 96, 4), ("BIPOLAR",) * 3, ("BIPOLAR",) * 3, None, False, False),
+        Shape((9, 16, 10), ("UINT4",) * 2, ("BIPOLAR",) * 2, None, False, False, "reduced"),
+        Shape((9, 16, 3), ("UINT4",) * 2, ("BIPOLAR",) * 2, None, False, False, "plain"),
     ],
-    ids=["DSPs", "argmax", "wide"],
+    ids=["DSPs", "argmax", "wide", "softmax", "plain softmax"],
 )
 def test_netlists_of_other_networks_give_their_integers(shape, tmp_path, cache):
     network = random_network(shape, seed=1)
@@ -227,11 +230,12 @@ def test_weights_in_block_ram_reach_the_netlist(tmp_path, cache):
 def test_the_netlist_of_an_engine_runs_a_program(small, tmp_path, cache):
     bundle = make_engine(Engine(8, 64, 256, 16, 8), tmp_path / "engine.bundle")
     device = NetlistDevice(bundle, cache=cache)
-    device.load(small.network)
-    x = sample_inputs(small.network, 300)
-    outputs, _ = device.run(x)
+    for network in (small.network, share_on_chip(small.network)):
+        device.load(network)
+        x = sample_inputs(network, 300)
+        outputs, _ = device.run(x)
+        assert np.array_equal(outputs, network(x))
     device.close()
-    assert np.array_equal(outputs, small.network(x))
 
 
 # The command.

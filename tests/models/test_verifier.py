@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,16 @@ from random_networks import random_inputs, random_network, random_shape
 from small_network import SMALL, nodes, parameter, parameters, small_network, tensor, tensors
 
 from bitfold.models.errors import NetworkError
-from bitfold.models.network import ArgMax, Threshold
+from bitfold.models.network import ArgMax, Softmax, Threshold
+
+SOFTMAX = Softmax("softmax", "scores", "shares", 369, 7)
+
+
+def with_softmax(node: Softmax, encoding: str = "UINT8") -> dict:
+    """What makes shares of the scores of SMALL."""
+    shares = tensors(shares=tensor(2, encoding))
+    return {"tensors": shares, "nodes": (*SMALL.nodes, node), "output": "shares"}
+
 
 REFUSALS = {
     "a sample shape of another size": (
@@ -103,6 +114,48 @@ REFUSALS = {
             "output": "end",
         },
         "argmax: only the last layer can choose the class",
+    ),
+    "a softmax of one class": (
+        {
+            "tensors": tensors(one=tensor(1, "INT6"), shares=tensor(1, "UINT8")),
+            "parameters": parameters(w1=parameter([[3, -2]], "INT3")),
+            "nodes": (*nodes(3, output="one"), replace(SOFTMAX, input="one")),
+            "output": "shares",
+        },
+        "softmax: softmax of 1 classes; it takes 2 to 64: leave the scores to the host",
+    ),
+    "a softmax of 65 classes": (
+        {
+            "tensors": tensors(many=tensor(65, "INT6"), shares=tensor(65, "UINT8")),
+            "parameters": parameters(w1=parameter([[3, -2]] * 65, "INT3")),
+            "nodes": (*nodes(3, output="many"), replace(SOFTMAX, input="many")),
+            "output": "shares",
+        },
+        "softmax: softmax of 65 classes; it takes 2 to 64: leave the scores to the host",
+    ),
+    "shares of another encoding": (
+        with_softmax(SOFTMAX, "INT9"),
+        "softmax: the shares of 2 classes are as many of UINT8, but shares is 2 of INT9",
+    ),
+    "a softmax of another form": (
+        with_softmax(replace(SOFTMAX, form="exact")),
+        "softmax: form 'exact' is unknown; known: reduced, plain",
+    ),
+    **{
+        f"a softmax of multiplier {multiplier} and shift {shift}": (
+            with_softmax(replace(SOFTMAX, multiplier=multiplier, shift=shift)),
+            f"softmax: multiplier {multiplier} and shift {shift} are outside 256..511 and 0..63",
+        )
+        for multiplier, shift in ((255, 7), (512, 7), (369, -1), (369, 64))
+    },
+    "a softmax in the middle": (
+        {
+            **with_softmax(SOFTMAX),
+            "tensors": tensors(shares=tensor(2, "UINT8"), **{"class": tensor(1, "BINARY")}),
+            "nodes": (*SMALL.nodes, SOFTMAX, ArgMax("argmax", "shares", "class")),
+            "output": "class",
+        },
+        "softmax: only the last layer can be a softmax",
     ),
 }
 

@@ -22,12 +22,14 @@ STREAM_SOURCES = [
     *sorted((RTL / "common").glob("*.sv")),
     *sorted((RTL / "mvau").glob("*.sv")),
     RTL / "dataflow" / "argmax.sv",
+    RTL / "dataflow" / "softmax.sv",
 ]
 # All but the top, which needs the package of an engine's size.
 ENGINE_SOURCES = [
     RTL / "offload" / "offload_program_pkg.sv",
     PACKAGE,
     RTL / "common" / "ram.sv",
+    *sorted((RTL / "common").glob("softmax*.sv")),
     *sorted(
         p
         for p in (RTL / "offload").glob("*.sv")
@@ -90,6 +92,10 @@ CLEAN = [
     (STREAM_SOURCES, "argmax", {}),
     (STREAM_SOURCES, "argmax", {"ROWS": 12, "PE": 12, "OUTPUT_BITS": 8}),
     (STREAM_SOURCES, "argmax", {"ROWS": 33, "PE": 3, "INPUT_ENCODING": 0, "OUTPUT_BITS": 6}),
+    (STREAM_SOURCES, "softmax", {}),
+    (STREAM_SOURCES, "softmax", {"ROWS": 64, "INPUT_BITS": 32, "SHIFT": 63, "PLAIN": 1}),
+    (STREAM_SOURCES, "softmax", {"ROWS": 2, "INPUT_BITS": 1, "INPUT_ENCODING": 2, "SHIFT": 0}),
+    (STREAM_SOURCES, "softmax", {"ROWS": 33, "INPUT_BITS": 32, "INPUT_ENCODING": 0}),
 ]
 
 # What must be refused, and the words that say why.
@@ -129,6 +135,13 @@ ILLEGAL = [
     (STREAM_SOURCES, "threshold", {"BITS": 3, "OUTPUT_BITS": 2}, "OUTPUT_BITS at least BITS"),
     (STREAM_SOURCES, "argmax", {"ROWS": 10, "PE": 3, "OUTPUT_BITS": 4}, "PE must divide ROWS"),
     (STREAM_SOURCES, "argmax", {"ROWS": 10, "OUTPUT_BITS": 3}, "OUTPUT_BITS must hold ROWS - 1"),
+    *((STREAM_SOURCES, "softmax", {"ROWS": n}, "MAX_CLASSES must be 2 to 64") for n in (1, 65)),
+    (STREAM_SOURCES, "softmax", {"INPUT_BITS": 33}, "SCORE_BITS must be 2 to 33"),
+    (STREAM_SOURCES, "softmax", {"INPUT_ENCODING": 2}, "a bipolar value has one bit"),
+    *(
+        (STREAM_SOURCES, "softmax", wrong, "MULTIPLIER must be 256 to 511, SHIFT 0 to 63")
+        for wrong in ({"MULTIPLIER": 255}, {"MULTIPLIER": 512}, {"SHIFT": -1}, {"SHIFT": 64})
+    ),
 ]
 
 

@@ -1,18 +1,21 @@
-"""result_drain: sums to levels, accumulators or a class, and their planes to words on chip."""
+"""result_drain: sums to levels, accumulators, a class or shares, and their planes to words."""
 
 import json
 import random
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 from cocotb_build import RTL, build, run
 from stored_integers import join
 
+from bitfold.models.softmax import Softmax
 from bitfold.overlays.program import Head, encode
 
 SOURCES = [
     RTL / "offload" / "offload_program_pkg.sv",
     RTL / "shell" / "bitfold_registers_pkg.sv",
+    *sorted((RTL / "common").glob("softmax*.sv")),
     RTL / "offload" / "result_drain.sv",
 ]
 ADDRESS_BITS = 9
@@ -29,6 +32,7 @@ class Layer:
     weight_bipolar: bool = False
     input_bipolar: bool = False
     base: int = 0
+    softmax: Softmax | None = None
 
     def case(self, rows: int, lanes: int, rng: random.Random) -> dict:
         """Random sums and constants of the layer, and what becomes of them."""
@@ -65,6 +69,8 @@ class Layer:
                         "output_base": self.base,
                         "weight_bipolar": self.weight_bipolar,
                         "input_bipolar": self.input_bipolar,
+                        "softmax_multiplier": self.softmax.multiplier if self.softmax else 0,
+                        "softmax_shift": self.softmax.shift if self.softmax else 0,
                     }
                 ).tolist(),
                 64,
@@ -76,6 +82,7 @@ class Layer:
                 Head.THRESHOLD: self.planes,
                 Head.RAW: 1 + self.planes,
                 Head.ARGMAX: 1 + self.rows + self.planes,
+                Head.SOFTMAX: 4 * self.rows + 14 + self.planes,
             }[self.head],
         }
 
@@ -92,7 +99,7 @@ class Layer:
 
     def value(self, constants: list[int], rng: random.Random) -> int:
         """What the drain makes of sums before all else; often at a threshold or beside it."""
-        if self.head is Head.ARGMAX:  # one is often as large as another
+        if self.head in (Head.ARGMAX, Head.SOFTMAX):  # one is often as large as another
             return constants[1] + rng.choice([-3, 5, 5, 6, rng.randint(-(2**29), 2**29)])
         near = rng.choice(constants[1 : 2**self.planes] if self.head is Head.THRESHOLD else [0, 9])
         drawn = rng.choice([near, near - 1, rng.randint(-400, 400), rng.randint(-(2**29), 2**29)])
@@ -117,6 +124,8 @@ class Layer:
         less = [v - c[1] for v, c in zip(values, constants, strict=True)]
         if self.head is Head.ARGMAX:
             return [less.index(max(less))]
+        if self.head is Head.SOFTMAX:
+            return self.softmax(np.array([less], np.int64))[0].tolist()
         return [value % 2**self.planes for value in less]
 
 
@@ -132,6 +141,12 @@ def layers(rows: int, lanes: int) -> list[Layer]:
         *(Layer(Head.RAW, 2 * rows + 1, planes, 3, base=7) for planes in (1, 9, 32)),
         *(Layer(Head.RAW, 3, 17, 2, weight_bipolar=True, input_bipolar=x) for x in (False, True)),
         *(Layer(Head.ARGMAX, size, 6, 20) for size in (1, 2, rows - 1, rows)),
+        *(
+            Layer(Head.SOFTMAX, size, 8, 8, softmax=Softmax("softmax", "", "", *scale))
+            for size in (2, rows - 1, rows)
+            for scale in ((369, 0), (369, 2), (511, 34), (256, 63))
+        ),
+        Layer(Head.SOFTMAX, 3, 8, 8, base=5, softmax=Softmax("softmax", "", "", 401, 3)),
         Layer(Head.THRESHOLD, 2 * rows, 1, 1),
         Layer(Head.THRESHOLD, rows, 1, 20),
     ]

@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_networks import random_inputs, random_network, random_shape, random_values
+from random_networks import (
+    random_inputs,
+    random_network,
+    random_shape,
+    random_values,
+    with_softmax,
+)
 from small_network import small_network, tensor
 
 from bitfold.models.encoding import Encoding
@@ -71,6 +77,12 @@ def chain(source: str, size: int, seed: int, *layers) -> Network:
 @given(shape_seed=SEEDS, seed=SEEDS)
 def test_random_networks_are_exact(shape_seed, seed, cache):
     check(random_network(random_shape(shape_seed), seed), cache, seed)
+
+
+@CASES
+@given(shape_seed=SEEDS, seed=SEEDS, form=st.sampled_from(["reduced", "plain"]))
+def test_random_networks_with_a_softmax_are_exact(shape_seed, seed, form, cache):
+    check(random_network(with_softmax(random_shape(shape_seed), form), seed), cache, seed)
 
 
 @pytest.mark.slow

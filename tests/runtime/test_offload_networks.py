@@ -17,12 +17,14 @@ from offload_networks import (
     predicted_layers,
     useful_products,
 )
-from random_networks import Shape, random_inputs, random_network, random_shape
+from random_networks import Shape, random_inputs, random_network, random_shape, with_softmax
 
 from bitfold.build.compiler import make_engine
 from bitfold.build.passes.argmax import choose_class_on_chip
-from bitfold.models.network import Network
+from bitfold.models.encoding import Encoding
+from bitfold.models.network import Dense, Network, Parameter, Softmax, Tensor
 from bitfold.models.quantization import QUANTIZATIONS
+from bitfold.models.softmax import scaled
 from bitfold.overlays.offload import Engine
 from bitfold.runtime.accelerator import Accelerator
 from bitfold.runtime.functional import FunctionalDevice
@@ -182,6 +184,45 @@ def test_the_functional_device_tells_the_cycles_that_the_rtl_counts(frames, devi
     measured, predicted = calls
     assert measured.frames == predicted.frames == frames
     assert measured.cycles == measured.predicted_cycles == predicted.predicted_cycles
+
+
+@pytest.mark.parametrize("engine", EVERYDAY, ids=lambda engine: f"{engine.rows}x{engine.lanes}")
+def test_networks_with_a_softmax_are_exact_and_so_are_their_cycles(engine, device_of):
+    for seed in range(24):
+        # One more class than the engine has rows is the host's.
+        classes = (2, 3, 7, engine.rows - 1, engine.rows, engine.rows + 1)[seed % 6]
+        shape = with_softmax(random_shape(seed), "reduced", classes)
+        network = calibrated(random_network(shape, seed), seed)
+        random = np.random.default_rng(seed)
+        x = random_inputs(network, int(random.integers(1, 30)), seed)
+        for memory in (Memory(seed + 1), Memory(seed + 1, 60, seed)):
+            check(device_of(engine), engine, network, x, memory)
+
+
+def test_the_engine_turns_any_difference_of_two_scores_into_its_shares(device_of):
+    # Scores of 12 bits in two inputs each, of which the upper half leaves the smaller nothing.
+    high, low = np.divmod(np.arange(4096), 16)
+    none = np.zeros(4096, np.int64)
+    x = np.stack([high, low, none, none], axis=1)
+    x[1::2] = x[1::2][:, [2, 3, 0, 1]]
+    weight = np.array([[16, 1, 0, 0], [0, 0, 16, 1]], np.int32)
+    network = Network(
+        name="differences",
+        sample_shape=(4,),
+        quantizer=(),
+        input="x",
+        output="shares",
+        tensors={
+            "x": Tensor(4, Encoding.of("UINT8")),
+            "s": Tensor(2, Encoding.of("UINT13")),
+            "shares": Tensor(2, Encoding.of("UINT8")),
+        },
+        parameters={"w": Parameter(weight, Encoding.of("UINT5"))},
+        nodes=(Dense("fc", "x", "s", "w"), Softmax("softmax", "s", "shares", *scaled(6 / 2048))),
+        head=(),
+    )
+    check(device_of(SMALL), SMALL, network, x, Memory())
+    assert len(np.unique(network(x))) > 200
 
 
 def test_networks_of_both_overlays_take_turns_in_one_accelerator(bundle, network, tmp_path, cache):

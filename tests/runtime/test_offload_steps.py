@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from offload_model import run_program
 from offload_networks import SMALL, dense_network, irisnet, with_wide_activations
-from random_networks import Shape, random_inputs, random_network, random_shape
+from random_networks import Shape, random_inputs, random_network, random_shape, with_softmax
 
 from bitfold.build.compiler import compile_dataflow, make_engine
 from bitfold.models.errors import OverlayError
@@ -255,6 +255,24 @@ def test_a_class_among_more_rows_than_the_engine_has_is_chosen_by_the_host():
     for rows in (16, 32):
         engine = replace(Engine(), rows=rows)
         np.testing.assert_array_equal(run_steps(engine, network, x), network(x))
+
+
+@pytest.mark.parametrize(
+    ("classes", "form", "expected"),
+    [
+        (16, "reduced", ["fc0+fc1"]),
+        (17, "reduced", ["fc0+fc1", "softmax"]),
+        (5, "plain", ["fc0+fc1", "softmax"]),
+    ],
+)
+def test_shares_of_more_rows_than_the_engine_has_and_plain_ones_are_the_hosts(
+    classes, form, expected
+):
+    shape = Shape((20, 30, classes), ("UINT4",) * 2, ("INT4",) * 2, None, False, False)
+    network = random_network(with_softmax(shape, form), 0)
+    assert kinds(Engine(), network) == expected
+    x = random_inputs(network, 9, 0)
+    np.testing.assert_array_equal(run_steps(Engine(), network, x), network(x))
 
 
 def test_a_network_of_which_no_layer_fits_is_refused_with_every_reason():

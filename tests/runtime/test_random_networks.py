@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import count, islice, pairwise
 
 import numpy as np
@@ -14,9 +15,12 @@ from random_networks import (
     random_network,
     random_shape,
     random_unrolling,
+    with_softmax,
 )
 
 from bitfold.build.compiler import compile_dataflow
+from bitfold.models.network import Network
+from bitfold.overlays.dataflow import Fold
 from bitfold.runtime.verilated import Memory, VerilatedDevice
 
 FRAMES = 6
@@ -37,7 +41,11 @@ UNROLLED_WEIGHTS = 500
 def check(shape_seed: int, seed: int, folder, cache, fold=random_folding) -> None:
     """One random network on its RTL, unhindered and with a hesitating memory."""
     network = random_network(random_shape(shape_seed), seed)
-    bundle = compile_dataflow(network, fold(network, shape_seed), folder / "bundle")
+    check_network(network, fold(network, shape_seed), seed, folder, cache)
+
+
+def check_network(network: Network, folding: Mapping[str, Fold], seed: int, folder, cache) -> None:
+    bundle = compile_dataflow(network, folding, folder / "bundle")
     x = random_inputs(network, FRAMES, seed)
     device = VerilatedDevice(bundle, cache=cache)
     try:
@@ -88,3 +96,29 @@ def test_unrolled_layers_are_exact_alone_and_among_folded_ones(shape_seed, tmp_p
 @pytest.mark.parametrize("shape_seed", islice(small_shapes(), 12, 160))
 def test_many_more_unrolled_layers_are_exact(shape_seed, tmp_path, cache):
     check(shape_seed, shape_seed, tmp_path, cache, random_unrolling)
+
+
+# With a softmax at their end.
+
+
+def check_softmax(seed: int, form: str, folder, cache, fold=random_folding) -> None:
+    network = random_network(with_softmax(random_shape(seed), form), seed)
+    check_network(network, fold(network, seed), seed, folder, cache)
+
+
+@pytest.mark.parametrize(("seed", "form"), [(2, "plain"), (5, "reduced"), (11, "reduced")])
+def test_a_softmax_behind_folded_layers_is_exact(seed, form, tmp_path, cache):
+    check_softmax(seed, form, tmp_path, cache)
+
+
+@pytest.mark.parametrize("seed", islice(small_shapes(), 2))
+def test_a_softmax_behind_unrolled_layers_is_exact(seed, tmp_path, cache):
+    check_softmax(seed, "reduced", tmp_path, cache, random_unrolling)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fold", [random_folding, random_unrolling])
+@pytest.mark.parametrize("form", ["reduced", "plain"])
+@pytest.mark.parametrize("seed", islice(small_shapes(), 2, 30))
+def test_many_more_softmaxes_are_exact(seed, form, fold, tmp_path, cache):
+    check_softmax(seed, form, tmp_path, cache, fold)

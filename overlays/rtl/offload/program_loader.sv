@@ -117,7 +117,6 @@ module program_loader #(
   // What a layer asks for must fit the engine; what it says of its sizes need only be safe.
   wire bad_opcode = layer.opcode != offload_program_pkg::OPCODE_LAYER
       || (bits & offload_program_pkg::RESERVED) != '0
-      || layer.head > offload_program_pkg::HEAD_ARGMAX
       || layer.origin > offload_program_pkg::ORIGIN_DESTINATION
       || (layer.weight_bipolar && (layer.weight_signed || layer.weight_planes != 4'd1))
       || (layer.input_bipolar && (layer.input_signed || layer.input_planes != 4'd1));
@@ -127,10 +126,12 @@ module program_loader #(
       || layer.output_planes == 6'd0
       || layer.output_planes > (searches ? 6'(offload_program_pkg::MAX_PLANES)
                                          : 6'(offload_program_pkg::MAX_OUTPUT_PLANES));
+  wire one_block = layer.head == offload_program_pkg::HEAD_ARGMAX
+      || layer.head == offload_program_pkg::HEAD_SOFTMAX;
   wire bad_size = layer.columns == '0 || layer.rows == '0 || bad_planes
       || 17'(layer.weight_top) + 17'(words) > 17'd1 << WEIGHT_ADDRESS
       || 17'(layer.input_top) + 17'(words) > 17'd1 << INPUT_ADDRESS
-      || (layer.head == offload_program_pkg::HEAD_ARGMAX && layer.rows > 16'(ROWS))
+      || (one_block && layer.rows > 16'(ROWS))
       || layer.load_beats == '0
       || (layer.origin != offload_program_pkg::ORIGIN_CHIP && layer.input_beats == '0)
       || (layer.to_memory && layer.output_beats == '0);

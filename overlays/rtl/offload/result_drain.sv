@@ -3,7 +3,7 @@
 // Thresholds: a binary search over each row's ascending constants, all rows at once, a plane a
 // cycle from the highest down; results may come every output_planes cycles. Raw: sum - constant 1,
 // all planes from the lowest up. Argmax: the index of the largest of those over one block, found row
-// by row.
+// by row. Softmax: the shares of those over one block, which go through softmax_unit row by row.
 `default_nettype none
 
 module result_drain #(
@@ -46,15 +46,17 @@ module result_drain #(
   localparam int ROW_BITS = $clog2(ROWS);
   localparam int SLOT_BITS = BLOCKS > 1 ? $clog2(BLOCKS) : 1;
 
-  localparam logic [1:0] SEARCH = 2'd0, SUBTRACT = 2'd1, SCAN = 2'd2, WRITE = 2'd3;
+  localparam logic [2:0] SEARCH = 3'd0, SUBTRACT = 3'd1, SCAN = 3'd2, WRITE = 3'd3, COLLECT = 3'd4;
 
   wire [15:0] words = 16'((17'(layer.rows) + 17'(LANES - 1)) >> LANE_BITS);
   wire [15:0] stride = layer.output_top + words;
   wire searches = layer.head == offload_program_pkg::HEAD_THRESHOLD;
+  wire shares = layer.head == offload_program_pkg::HEAD_SOFTMAX;
+  wire scans = layer.head == offload_program_pkg::HEAD_ARGMAX || shares;
   wire either_bipolar = layer.weight_bipolar || layer.input_bipolar;
   wire less_input = layer.weight_bipolar && !layer.input_bipolar;
 
-  logic [1:0] state;
+  logic [2:0] state;
   logic [5:0] plane;               // planes left after this one
   logic [7:0] bit_value;           // 2^plane while searching
   logic [15:0] plane_base;
@@ -70,6 +72,11 @@ module result_drain #(
   logic [ROW_BITS:0] scanned;
   logic signed [31:0] best;
   logic [31:0] best_row;
+
+  wire last_scanned = 16'(scanned) + 16'd1 >= layer.rows
+      || scanned == (ROW_BITS + 1)'(ROWS - 1);
+  wire share_valid;
+  wire [7:0] share;
 
   wire writes = !idle && (state == SEARCH || state == WRITE);
   wire last_plane = plane == 6'd0;
@@ -100,6 +107,25 @@ module result_drain #(
     end
   endgenerate
 
+  // It always takes what comes.
+  wire unused_ready;
+  softmax_unit #(
+      .MAX_CLASSES(ROWS),
+      .SCORE_BITS(32)
+  ) softmax (
+      .aclk(aclk),
+      .aresetn(aresetn),
+      .classes(layer.rows[6:0]),
+      .multiplier(layer.softmax_multiplier),
+      .shift(layer.softmax_shift),
+      .s_axis_tdata(values[31:0]),
+      .s_axis_tvalid(!idle && state == SCAN && shares),
+      .s_axis_tready(unused_ready),
+      .m_axis_tdata(share),
+      .m_axis_tvalid(share_valid),
+      .m_axis_tready(1'b1)
+  );
+
   wire [31:0] address = frame_base + 32'(plane_base) + 32'(block_word);
   assign write = writes;
   assign write_address = OUTPUT_ADDRESS'(address);
@@ -118,7 +144,7 @@ module result_drain #(
         for (int i = 0; i < ROWS; i++) begin
           values[i*32+:32] <= values[i*32+:32] - constants[i*32+:32];
         end
-        state <= layer.head == offload_program_pkg::HEAD_ARGMAX ? SCAN : WRITE;
+        state <= scans ? SCAN : WRITE;
         scanned <= '0;
       end
       SCAN: begin
@@ -128,17 +154,29 @@ module result_drain #(
           best <= values[31:0];
           best_row <= 32'(scanned);
         end
-        if (16'(scanned) + 16'd1 >= layer.rows || scanned == (ROW_BITS + 1)'(ROWS - 1)) begin
+        if (last_scanned && shares) begin
+          state <= COLLECT;
+          scanned <= '0;
+        end else if (last_scanned) begin
           state <= WRITE;
           values <= (ROWS * 32)'(scanned == '0 || $signed(values[31:0]) > best
                                  ? 32'(scanned) : best_row);
         end
+      end
+      COLLECT:
+      if (share_valid) begin
+        for (int i = 0; i < ROWS; i++) begin
+          if (scanned == (ROW_BITS + 1)'(i)) values[i*32+:8] <= share;
+        end
+        scanned <= scanned + 1'b1;
+        if (last_scanned) state <= WRITE;
       end
       WRITE: begin
         for (int i = 0; i < ROWS; i++) values[i*32+:32] <= values[i*32+:32] >> 1;
         plane <= plane - 6'd1;
         plane_base <= plane_base + words;
       end
+      default: ;
     endcase
 
     if (capture) begin

@@ -1,0 +1,18 @@
+"""Pass: what an overlay makes of its last layer's integers, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from bitfold.build.passes.argmax import choose_class_on_chip
+from bitfold.build.passes.softmax import share_on_chip
+from bitfold.models.network import Network
+
+HEADS: dict[str, Callable[[Network], Network]] = {
+    "scores": lambda network: network,
+    "argmax": choose_class_on_chip,
+    "softmax": share_on_chip,
+    "plain-softmax": partial(share_on_chip, form="plain"),
+}
+"""The integers themselves, the class, or 8-bit shares: range-reduced, or as published."""
