@@ -18,7 +18,7 @@ from bitfold.build.synthesis import synthesise_bundle
 from bitfold.models.errors import FoldingError
 from bitfold.overlays.dataflow import Fold
 
-BINARY = Shape((16, 32, 8), ("BIPOLAR",) * 2, ("BIPOLAR",) * 2, None, False, False)
+BINARY = Shape((64, 64, 8), ("BIPOLAR",) * 2, ("BIPOLAR",) * 2, None, False, False)
 WIDE = Shape((8, 32, 8), ("INT8",) * 2, ("INT8",) * 2, None, False, True)
 
 
