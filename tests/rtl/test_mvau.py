@@ -24,6 +24,7 @@ SOURCES = [
 CASES = [
     (8, 8, 1, 1, bipolar, bipolar),
     (8, 8, 8, 8, bipolar, bipolar),
+    (3, 300, 1, 150, bipolar, bipolar),  # counted in two parts
     (12, 10, 3, 5, unsigned(2), bipolar),
     (6, 9, 2, 3, signed(3), bipolar),
     (5, 7, 5, 1, bipolar, signed(2)),

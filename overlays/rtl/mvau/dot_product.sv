@@ -29,7 +29,17 @@ module dot_product #(
   generate
     if (INPUT_ENCODING == BIPOLAR && WEIGHT_ENCODING == BIPOLAR) begin : g_xnor
       localparam COUNT_BITS = $clog2(SIMD + 1);
-      wire [COUNT_BITS-1:0] equal = COUNT_BITS'($countones(~(x ^ w)));
+      // Counted in parts: Yosys adds the bits up one inside the other, and has no stack for all.
+      localparam PARTS = (SIMD + 127) / 128;
+      wire [SIMD-1:0] same = ~(x ^ w);
+      wire [128*PARTS-1:0] padded = (128*PARTS)'(same);
+      logic [COUNT_BITS-1:0] equal;
+      integer i;
+      always_comb begin
+        equal = 0;
+        for (i = 0; i < PARTS; i = i + 1)
+          equal = equal + COUNT_BITS'($countones(padded[128*i+:128]));
+      end
       assign sum = (SUM_BITS'(equal) << 1) - SUM_BITS'(SIMD);
     end else begin : g_products
       // One bit more than the operand, so that an unsigned one has a sign too.
