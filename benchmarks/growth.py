@@ -14,8 +14,9 @@ import re
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -52,18 +53,20 @@ def run() -> list[Result]:
         with closing(VerilatedDevice(engine)) as offload:
             for width in WIDTHS:
                 network = binary((width, width, width, 10))
-                results += _dataflow(network, for_cycles(network, width), FOLDED, folder)
+                results += _dataflow(network, partial(for_cycles, cycles=width), FOLDED, folder)
                 if width <= WIDEST_UNROLLED:
-                    results += _dataflow(network, unrolled(network), LOGIC, folder)
+                    results += _dataflow(network, unrolled, LOGIC, folder)
                 results += _offload(network, offload)
     draw(results, PICTURE)
     return results
 
 
-def _dataflow(network: Network, folding: Folding, kind: str, folder: Path) -> list[Result]:
+def _dataflow(
+    network: Network, fold: Callable[[Network], Folding], kind: str, folder: Path
+) -> list[Result]:
     path = folder / f"{kind} {network.name}"
     start = time.perf_counter()
-    bundle = compile_dataflow(network, folding, path / "bundle")
+    bundle = compile_dataflow(network, fold(network), path / "bundle")
     compiled = time.perf_counter()
     with closing(VerilatedDevice(bundle, cache=path / "cache")) as device:
         built = time.perf_counter()
