@@ -15,7 +15,7 @@ from qonnx.transformation.fold_constants import FoldConstants
 from qonnx.transformation.infer_shapes import InferShapes
 
 from bitfold.build.frontend import operators
-from bitfold.build.frontend.layers import cut, given_input
+from bitfold.build.frontend.layers import Plan, cut, given_input
 from bitfold.build.frontend.problems import refuse
 from bitfold.build.frontend.quiet import quiet
 from bitfold.build.frontend.source import Source, read_source
@@ -58,8 +58,8 @@ class Comparison:
         return len(self.mismatches) == len(self.rounded)
 
 
-def compare(network: Network, path: Path, x: np.ndarray) -> Comparison:
-    """See `bitfold.build.frontend.verify_against_source`."""
+def read_plan(path: Path, network: Network) -> tuple[Source, Plan]:
+    """The file that `network` was made of, cut as it was then. Raises FrontendError."""
     source = read_source(path)
     scale = network.info.get("input_scale")
     declared = given_input(
@@ -67,6 +67,12 @@ def compare(network: Network, path: Path, x: np.ndarray) -> Comparison:
     )
     plan, problems = cut(source, declared)
     refuse(str(path), problems)
+    return source, plan
+
+
+def compare(network: Network, path: Path, x: np.ndarray) -> Comparison:
+    """See `bitfold.build.frontend.verify_against_source`."""
+    source, plan = read_plan(path, network)
     if source.sample_shape != network.sample_shape:
         raise FrontendError(
             f"{path}: takes samples of shape {source.sample_shape}, but {network.name} takes "

@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from bitfold.build.frontend import operators
-from bitfold.build.frontend.comparison import FLOAT32_BITS, execute, row_signs
-from bitfold.build.frontend.layers import Linear, Plan, cut, given_input
-from bitfold.build.frontend.problems import refuse
-from bitfold.build.frontend.source import Source, read_source
+from bitfold.build.frontend.comparison import FLOAT32_BITS, execute, read_plan, row_signs
+from bitfold.build.frontend.layers import Linear, Plan
+from bitfold.build.frontend.source import Source
 from bitfold.models.errors import FrontendError
 from bitfold.models.network import Network
 
@@ -41,14 +40,7 @@ class Traceable:
     @staticmethod
     def read(path: Path, network: Network) -> Traceable:
         """Raises FrontendError."""
-        source = read_source(path)
-        scale = network.info.get("input_scale")
-        declared = given_input(
-            source, network.info.get("input_encoding"), None if scale is None else float(scale)
-        )
-        plan, problems = cut(source, declared)
-        refuse(str(path), problems)
-        return Traceable(network, source, plan)
+        return Traceable(network, *read_plan(path, network))
 
     def execute(self, x: np.ndarray) -> Trace:
         """What qonnx's executor makes of `x` (rows, *sample_shape) float32.

@@ -212,12 +212,10 @@ def _add(logic: Logic, a: Row, b: Row, width: int, needed: int = 0) -> Row:
     # The operand that the carry chain takes past its LUTs is the one that needs no inverters.
     a, b = sorted((a, b), key=lambda row: sum(_is_inverted(lane) for lane in row.values()))
     start = min(needed, span.stop)
-    carry: Lane = False
-    for column in range(low, start, 2):  # two columns a LUT
-        pair = range(column, min(column + 2, start))
-        carry = logic.carry_over(
-            [a.get(c, False) for c in pair], [b.get(c, False) for c in pair], carry
-        )
+    lower = range(low, start)
+    carry = logic.carry_out(
+        [a.get(c, False) for c in lower], [b.get(c, False) for c in lower], False
+    )
     span = range(max(low, start), span.stop)
     total = logic.add([a.get(c, False) for c in span], [b.get(c, False) for c in span], carry)
     below = {c: bit for c, bit in either.items() if c < low}

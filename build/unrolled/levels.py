@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from bitfold.build.unrolled.heap import Value, columns_of, number, plus, reaches, unit_of
@@ -77,7 +75,7 @@ def _looked_up(logic: Logic, value: Value, thresholds: np.ndarray) -> list[Lane]
     negated = [
         logic.table([~int(b) >> column & 1 for b in bound], segment) for column in range(inside)
     ]
-    reached = _carry(logic, place, negated)
+    reached = logic.carry_out(place, negated, True)  # whether place >= bound
     level = []
     for bit in range(len(thresholds).bit_length()):
         entries = np.stack([before, behind], axis=1).ravel() >> bit & 1
@@ -91,14 +89,6 @@ def _one_in_each(distances: np.ndarray, bits: int) -> bool:
     """Whether no segment of 2**bits has two different thresholds behind its first place."""
     inside = np.unique(distances[distances % (1 << bits) != 0])
     return len(np.unique(inside >> bits)) == len(inside)
-
-
-def _carry(logic: Logic, a: Sequence[Lane], b: Sequence[Lane]) -> Lane:
-    """The carry out of a + b + 1: whether a is at least what b is the complement of."""
-    carry: Lane = True
-    for low in range(0, len(a), 2):  # two columns a LUT
-        carry = logic.carry_over(a[low : low + 2], b[low : low + 2], carry)
-    return carry
 
 
 def _searched(logic: Logic, value: Value, thresholds: np.ndarray) -> list[Lane]:
@@ -117,5 +107,5 @@ def _searched(logic: Logic, value: Value, thresholds: np.ndarray) -> list[Lane]:
         choices = bounds[1 << step :: 2 << step]
         entries = [[~int(bound) >> column & 1 for bound in choices] for column in range(width)]
         negated = [logic.table(entry, level) for entry in entries]
-        level.insert(0, _carry(logic, lanes, negated))
+        level.insert(0, logic.carry_out(lanes, negated, True))
     return level

@@ -82,6 +82,12 @@ class Logic:
         low, high = operands
         return self._drive(1, [low, high[:2]], 1, 1, "majority({{{1}, majority({0})}})")[0]
 
+    def carry_out(self, a: Sequence[Lane], b: Sequence[Lane], carry: Lane) -> Lane:
+        """The carry out of a + b + carry, numbers of equal width."""
+        for low in range(0, len(a), 2):  # two columns a LUT
+            carry = self.carry_over(a[low : low + 2], b[low : low + 2], carry)
+        return carry
+
     def add(self, a: Sequence[Lane], b: Sequence[Lane], carry: Lane = False) -> list[Bit]:
         """The sum of two numbers of equal width and a carry, lowest bit first; one bit wider."""
         if carry is not False:  # out of a column below
