@@ -58,5 +58,5 @@ def test_what_is_no_json_of_ours_is_one_error_with_its_reason(case, tmp_path):
 
 def test_a_file_that_can_not_be_read_is_the_same_error(tmp_path):
     for place in (tmp_path, tmp_path / "nowhere", str(tmp_path) + "/\0"):
-        with pytest.raises(NetworkError, match="can't be read .*; export it again"):
+        with pytest.raises(NetworkError, match=r"can't be read .*; export it again"):
             read_json(place, NetworkError, "export it again")
