@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -21,14 +23,47 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.segment import Segment
 from rich.table import Column, Table
+from rich.text import Text
 
-from bitfold.models.errors import BitfoldError
+from bitfold.build import ending
+from bitfold.models.errors import BitfoldError, ToolError
 from bitfold.models.files import whole_file
 
+
+class _Console(Console):
+    """A console that only we steer: of what is printed, characters that are none to look at, such
+    as the escape that starts a terminal's commands, are shown by their codes."""
+
+    def render_str(self, text: str, **more) -> Text:
+        return super().render_str(visible(text), **more)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=visible(segment.text))
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Ends as other programs do where nobody reads on, as in `bitfold inspect B | head -1`."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+        sys.exit(ending.UNREAD)
+
+
+def visible(text: str) -> str:
+    """`text` with its control characters, and what else can't be seen, by their codes."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
 # Results go to the standard output; progress and errors do not mix with them.
-out = Console()
-err = Console(stderr=True)
+out = _Console()
+err = _Console(stderr=True)
 # Asked of the files: in a notebook's shell rich is told to take anything for a terminal.
 if not out.file.isatty():
     out.width = 140  # nobody's window: room for the tables
@@ -45,24 +80,18 @@ def command(function: Callable[..., dict]) -> click.Command:
     @functools.wraps(function)
     def run(json_file: Path | None, debug: bool, **arguments) -> None:
         try:
-            result = function(**arguments)
-            if json_file:
-                _write_json(json_file, result)
+            with ending.while_a_command_runs():
+                result = function(**arguments)
+                if json_file:
+                    _write_json(json_file, result)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except KeyboardInterrupt:
+        except (Exception, KeyboardInterrupt) as error:
             if debug:
+                if isinstance(error, ToolError):
+                    err.print(error.log, markup=False, highlight=False, soft_wrap=True)
                 raise
-            err.print("interrupted; what was finished is kept")
-            sys.exit(130)
-        except Exception as error:
-            if debug:
-                raise
-            said = str(error)
-            if not isinstance(error, (BitfoldError, OSError)):
-                said = f"{error!r}: a fault in bitfold; report it with what --debug shows"
-            err.print(f"[bold red]error:[/] {escape(said)}", highlight=False, soft_wrap=True)
-            sys.exit(1)
+            sys.exit(_say(error))
         if result.get("failed"):
             sys.exit(result.get("exit_code", 1))
 
@@ -77,6 +106,58 @@ def command(function: Callable[..., dict]) -> click.Command:
         click.Option(["--debug"], is_flag=True, help="Show a traceback where something fails."),
     ]
     return made
+
+
+class Group(click.Group):
+    """Several commands. What click says of a mistake quotes the arguments, which may hold anything;
+    it is as visible as all else."""
+
+    def main(self, *arguments, standalone_mode: bool = True, **more):
+        try:
+            result = super().main(*arguments, standalone_mode=False, **more)
+        except click.ClickException as error:
+            if not standalone_mode:
+                raise
+            if not isinstance(error, click.exceptions.NoArgsIsHelpError):
+                error.message = visible(str(BitfoldError(error.message)))
+            error.show()
+            sys.exit(error.exit_code)
+        if not standalone_mode:
+            return result
+        sys.exit(result)
+
+
+def _say(error: BaseException) -> int:
+    """Says what went wrong; gives the exit code."""
+    interrupt = _interrupt_behind(error)
+    if interrupt:
+        said, code = ending.words(interrupt)
+        err.print(f"{said}; what was finished is kept")
+        return code
+    said = escape(str(error if isinstance(error, BitfoldError) else BitfoldError(_cause(error))))
+    more = "; --debug shows all that it said" if isinstance(error, ToolError) and error.log else ""
+    err.print(f"[bold red]error:[/] {said}{more}", highlight=False, soft_wrap=True)
+    return 1
+
+
+def _interrupt_behind(error: BaseException | None) -> KeyboardInterrupt | None:
+    """The interrupt that `error` is or comes from: a library may turn it into an error of its own,
+    as when it is being imported."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _cause(error: BaseException) -> str:
+    """What is said of an error that is not of our family."""
+    if isinstance(error, OSError):
+        known = error.filename is not None and error.strerror
+        return f"{os.fspath(error.filename)}: {error.strerror}" if known else str(error)
+    if isinstance(error, MemoryError):
+        return f"not enough memory ({error}); give less at once" if str(error) else "no memory left"
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("bitfold"):
+        return f"{error.name} is not installed; `bitfold doctor` says how to get what is missing"
+    return f"{error!r}: a fault in bitfold; report it with what --debug shows"
 
 
 def table(*columns: str | Column, title: str | None = None) -> Table:

@@ -1,8 +1,22 @@
 """The one family of errors: each names the layer, the value, the limit and the remedy."""
 
+import re
+
+_LINE_ENDS = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
+
 
 class BitfoldError(Exception):
-    """Base of all errors that a user can cause or has to act on."""
+    """Base of all errors that a user can cause or has to act on.
+
+    It reads as one line, whatever a library's own message or a name in it holds. `listed` is for
+    the one exception, nodes that were refused: each becomes a line below the message.
+    """
+
+    def __init__(self, message: str = "", *listed: str):
+        super().__init__(message, *listed)
+
+    def __str__(self) -> str:
+        return "\n  ".join(_LINE_ENDS.sub(" ", str(line).strip()) for line in self.args)
 
 
 class DatasetError(BitfoldError):
@@ -62,4 +76,8 @@ class ClassWarning(UserWarning):
 
 
 class ToolError(BitfoldError):
-    """A tool that is missing or failed."""
+    """A tool that is missing or failed; `log` is all that it said."""
+
+    def __init__(self, message: str = "", log: str = ""):
+        super().__init__(message)
+        self.log = log

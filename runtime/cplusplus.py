@@ -14,6 +14,9 @@ from pathlib import Path
 
 from bitfold.models.errors import ToolError
 
+_LONGEST_CAUSE = 500
+"""Characters of a tool's own message that an error repeats."""
+
 
 def is_installed() -> bool:
     return shutil.which("g++") is not None
@@ -67,8 +70,17 @@ def run_tool(command: Sequence, more_environment: Mapping[str, str] | None = Non
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
+        errors="replace",
     )
     if result.returncode:
-        said = (result.stdout + result.stderr)[-2000:]
-        raise ToolError(f"{Path(command[0]).name} failed with {result.returncode}:\n{said}")
+        raise failure(Path(command[0]).name, result)
     return result.stdout
+
+
+def failure(tool: str, result: subprocess.CompletedProcess) -> ToolError:
+    """The error of a tool that failed: the first line in which it says "error", or else its last,
+    and all of its output as the log."""
+    log = result.stdout + result.stderr
+    lines = [line.strip() for line in log.splitlines() if line.strip()] or ["it said nothing"]
+    cause = next((line for line in lines if "error" in line.lower()), lines[-1])
+    return ToolError(f"{tool} failed with {result.returncode}: {cause[:_LONGEST_CAUSE]}", log)

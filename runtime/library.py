@@ -45,8 +45,8 @@ class Library:
                 return bundle
             reasons.append(f"{bundle.name} ({bundle.path}): {why_not}")
         raise OverlayError(
-            f"no bundle runs {network.name}:\n  " + "\n  ".join(reasons) + "\n"
-            "compile one for it, or make a larger offload overlay"
+            f"no bundle runs {network.name}: {'; '.join(reasons)}; compile one for it, or make a "
+            "larger offload overlay"
         )
 
     def only_network(self) -> Network:

@@ -188,7 +188,7 @@ def script(qonnx, folder, board, input_encoding, input_scale, name, clock_mhz, *
     }
 
 
-@click.group()
+@click.group(cls=console.Group)
 def finn() -> None:
     """Compare with FINN: its estimates and its build."""
 

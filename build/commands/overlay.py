@@ -54,7 +54,7 @@ def offload(rows, lanes, input_words, weight_words, layers, clock_mhz, output) -
     return {**description, "bundle": str(output)}
 
 
-@click.group()
+@click.group(cls=console.Group)
 def overlay() -> None:
     """Make an overlay that is not for one network."""
 

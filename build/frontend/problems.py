@@ -36,9 +36,7 @@ def refuse(source: str, problems: Sequence[Problem]) -> None:
     if lines:
         count = len({problem.node for problem in problems})
         nodes = "1 node" if count == 1 else f"{count} nodes"
-        raise FrontendError(
-            f"{source}: {nodes} can't be lowered to integer layers\n  " + "\n  ".join(lines)
-        )
+        raise FrontendError(f"{source}: {nodes} can't be lowered to integer layers", *lines)
 
 
 _CONVOLUTION = (

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bitfold.models.errors import ToolError
+from bitfold.runtime.cplusplus import failure
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,11 @@ class Tool:
         """Runs it in `folder`, where all files that it is given have to lie: the wheels are
         WebAssembly and see little else. `cache` keeps their machine code.
 
-        Raises ToolError with the last lines that it said.
+        Raises ToolError with its reason.
         """
         result = _run([*self.command, *arguments], folder, cache)
         if result.returncode:
-            said = (result.stdout + result.stderr).strip().splitlines()
-            last = [line for line in said if not line.startswith("Warning:")][-12:]
-            raise ToolError(f"{self.name} failed with {result.returncode}:\n" + "\n".join(last))
+            raise failure(self.name, result)
 
 
 def yosys(cache: Path, program: Path | None = None) -> Tool:
