@@ -25,6 +25,8 @@ MAX_WEIGHT_BITS = 8
 MAX_LEVEL_BITS = 8
 MAX_UNROLLED_WEIGHTS = 1 << 16
 """A layer of as many bipolar weights is more than a xc7z020 holds as logic."""
+MAX_UNROLLED_CYCLES = 256
+"""No layer has as many LUTs one behind the other, and more registers than those are of no use."""
 
 
 def plan(network: Network, folding: Folding) -> DataflowOverlay:
@@ -160,6 +162,10 @@ def _unrolled(
         raise FoldingError(
             f"{dense.name}: {rows} x {columns} weights are too many to unroll (at most "
             f"{MAX_UNROLLED_WEIGHTS}); fold it"
+        )
+    if not 1 <= fold.unrolled <= MAX_UNROLLED_CYCLES:
+        raise FoldingError(
+            f"{dense.name}: unrolled={fold.unrolled} cycles; from 1 to {MAX_UNROLLED_CYCLES} can be"
         )
     return UnrolledStage(
         dense.name,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from math import inf
 from pathlib import Path
 
 from bitfold.build.dataflow import MAX_UNROLLED_WEIGHTS, foldable, plan
 from bitfold.build.resources import estimate_luts
 from bitfold.build.unrolled.layer import unrolled_layer
+from bitfold.models.checked import checked
 from bitfold.models.errors import FoldingError
+from bitfold.models.json_files import read_json
 from bitfold.models.network import Dense, Network, Threshold
 from bitfold.overlays.dataflow import Fold
 
@@ -22,6 +24,8 @@ LEVELS_A_CYCLE = 8
 """LUTs between two registers of an unrolled layer, where the user does not say."""
 
 UNROLLED = "unrolled"
+
+_WHOLE = re.compile(r"[0-9]{1,9}")
 
 FINN_NAMES = ("MVAU", "MVAU_hls", "MVAU_rtl", "MatrixVectorActivation", "StreamingFCLayer_Batch")
 
@@ -68,7 +72,7 @@ def for_frames_per_second(
         raise FoldingError(
             f"{frames:g} frames a second at {clock_mhz:g} MHz: both must be numbers above zero"
         )
-    cycles = int(clock_mhz * 1e6 / frames)
+    cycles = int(min(clock_mhz * 1e6 / frames, 2.0**53))
     if cycles < 1:
         raise FoldingError(
             f"{frames:g} frames a second are more than one each cycle at {clock_mhz:g} MHz; "
@@ -136,29 +140,40 @@ def from_json(network: Network, file: Path) -> dict[str, Fold]:
     in front of them; its other settings are for FINN alone. Layers that the file leaves out take
     "Defaults" where it has them. Raises FoldingError for a file that does not fit the network.
     """
-    try:
-        entries = json.loads(Path(file).read_text())
-        settings = {name: (dict(entry), name) for name, entry in entries.items()}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise FoldingError(f"{file}: not a folding in JSON ({error})") from error
-    defaults = _finn_defaults(settings.pop("Defaults", ({}, ""))[0])
-    known = {}
+    remedy = "give a folding: an object of layers, each with PE and SIMD"
+    document = read_json(file, FoldingError, remedy)
+    entries = checked(document, dict[str, dict[str, object]], FoldingError, str(file), remedy)
+    defaults = _finn_defaults(entries.pop("Defaults", {}))
     dense = [node.name for node in network.nodes if isinstance(node, Dense)]
     first = network.nodes[0]
-    for name, (entry, _) in settings.items():
-        known[_layer_of(name, dense, first, file)] = (entry, name)
+    known: dict[str, tuple[dict, str]] = {}
+    for name, entry in entries.items():
+        layer = _layer_of(name, dense, first, file)
+        if layer in known:
+            raise FoldingError(f"{file}: {known[layer][1]} and {name} are both {layer}; drop one")
+        known[layer] = (entry, name)
     folding = {}
     for layer in foldable(network):
         entry, said = known.pop(layer, ({}, layer))
-        factors = {**defaults, **entry}
-        if "PE" not in factors or (layer in dense and "SIMD" not in factors):
-            raise FoldingError(f"{file}: {said}: give PE and SIMD")
-        folding[layer] = Fold(
-            _factor(file, said, "PE", factors),
-            _factor(file, said, "SIMD", factors, 1),
-            _factor(file, said, "unrolled", factors, 0),
-        )
+        factors = {key: each for key, each in {**defaults, **entry}.items() if key in _FACTORS}
+        where = f"{file}: {said}"
+        given = checked(factors, _Factors, FoldingError, where, "give PE and SIMD")
+        if given.PE is None or (layer in dense and given.SIMD is None):
+            raise FoldingError(f"{where}: give PE and SIMD")
+        folding[layer] = Fold(given.PE, 1 if given.SIMD is None else given.SIMD, given.unrolled)
     return folding
+
+
+@dataclass(frozen=True)
+class _Factors:
+    """What of a layer's entry in a folding file is for us."""
+
+    PE: int | None = None
+    SIMD: int | None = None
+    unrolled: int = 0
+
+
+_FACTORS = tuple(field.name for field in fields(_Factors))
 
 
 def choose(
@@ -213,12 +228,12 @@ def override(
         first, *more = (factor.strip() for factor in factors.split(","))
         if layer not in folding:
             raise FoldingError(f"{text}: {layer!r} is no layer; there are {', '.join(folding)}")
-        if not all(number.isdigit() for number in more) or len(more) > 1:
+        if not all(map(_WHOLE.fullmatch, more)) or len(more) > 1:
             raise FoldingError(f"{text}: write it as {layer}=PE,SIMD, as in {layer}=2,4")
         if first == UNROLLED:
             whole = Fold(*foldable(network)[layer], *map(int, more))
             changed[layer] = whole if more else _unrolled(network, layer, whole, levels)
-        elif first.isdigit():
+        elif _WHOLE.fullmatch(first):
             changed[layer] = Fold(int(first), *map(int, more))
         else:
             raise FoldingError(f"{text}: write it as {layer}=PE,SIMD, as in {layer}=2,4")
@@ -289,7 +304,7 @@ def _layer_of(name: str, dense: list[str], first, file: Path) -> str:
     stem, _, index = name.rpartition("_")
     if name in dense or name == first.name:
         return name
-    if index.isdigit() and stem in FINN_NAMES and int(index) < len(dense):
+    if _WHOLE.fullmatch(index) and stem in FINN_NAMES and int(index) < len(dense):
         return dense[int(index)]
     if stem.startswith("Thresholding") and index == "0" and isinstance(first, Threshold):
         return first.name
@@ -303,17 +318,10 @@ def _layer_of(name: str, dense: list[str], first, file: Path) -> str:
 def _finn_defaults(entry: dict) -> dict:
     """FINN writes {"PE": [2, ["all"]]}: a value and the operators it is for."""
     return {
-        key: value[0] if isinstance(value, list) else value
+        key: value[0] if isinstance(value, list) and value else value
         for key, value in entry.items()
         if key in ("PE", "SIMD")
     }
-
-
-def _factor(file: Path, layer: str, key: str, entry: dict, default: int | None = None) -> int:
-    value = entry.get(key, default)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise FoldingError(f"{file}: {layer}: {key}={value!r} is not a whole number")
-    return value
 
 
 def _divisors(n: int) -> list[int]:

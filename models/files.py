@@ -1,12 +1,49 @@
-"""Writes files and folders whole or not at all."""
+"""Writes files and folders whole or not at all, and reads what may come from anyone."""
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bitfold.models.errors import OutputError
+from bitfold.models.errors import BitfoldError, OutputError
+
+
+def check_file(
+    path: str | Path, most_bytes: int, error: type[BitfoldError], what: str, remedy: str
+) -> int:
+    """The size of the regular file at `path`.
+
+    Raises `error`, which names `path`, `what`, the reason and `remedy`, for one that is missing or
+    larger than `most_bytes`, and for a folder, a pipe or a device, which may never end.
+    """
+    try:
+        status = Path(path).stat()
+    except (OSError, ValueError) as reason:
+        said = getattr(reason, "strerror", None) or reason
+        raise error(f"{path}: {what} ({said}); {remedy}") from reason
+    if not stat.S_ISREG(status.st_mode):
+        raise error(f"{path}: {what} (it is a {_kind(status.st_mode)}, not a file); {remedy}")
+    if status.st_size > most_bytes:
+        raise error(f"{path}: {what} ({status.st_size} bytes, more than {most_bytes}); {remedy}")
+    return status.st_size
+
+
+def read_file(
+    path: str | Path, most_bytes: int, error: type[BitfoldError], what: str, remedy: str
+) -> bytes:
+    """The content of the file at `path`; raises as `check_file` does."""
+    check_file(path, most_bytes, error, what, remedy)
+    try:
+        return Path(path).read_bytes()
+    except OSError as reason:
+        raise error(f"{path}: {what} ({reason.strerror or reason}); {remedy}") from reason
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
+    return kinds.get(stat.S_IFMT(mode), "device")
 
 
 @contextmanager

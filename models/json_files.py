@@ -7,6 +7,7 @@ from math import isfinite
 from pathlib import Path
 
 from bitfold.models.errors import BitfoldError
+from bitfold.models.files import read_file
 
 MAX_BYTES = 16 << 20
 MAX_DEPTH = 32
@@ -18,12 +19,7 @@ def read_json(path: Path | str, error: type[BitfoldError], remedy: str) -> objec
 
     Raises `error`, which names the file, the reason and `remedy`, also where it can't be read.
     """
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as reason:
-        said = getattr(reason, "strerror", None) or reason
-        raise error(f"{path}: can't be read ({said}); {remedy}") from reason
+    content = read_file(path, MAX_BYTES, error, "can't be read", remedy)
     return parse_json(content, error, str(path), remedy)
 
 

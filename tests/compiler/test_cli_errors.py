@@ -27,7 +27,7 @@ COMPILE = {
         "dense0: PE=3 does not divide 64 rows; try 1, 2 or 4",
     ),
     "a fold that is none": (("net.onnx", "--fold", "dense0=x"), "write it as dense0=PE,SIMD"),
-    "no folding file": (("net.onnx", "--folding", "none.json"), "none.json: not a folding in JSON"),
+    "no folding file": (("net.onnx", "--folding", "none.json"), "none.json: can't be read"),
     "a folding for another network": (
         ("net.onnx", "--folding", "other.json"),
         "other.json: MVAU_7 is no layer of the network; it has dense0",

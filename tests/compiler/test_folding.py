@@ -237,6 +237,9 @@ def test_single_layers_can_be_overridden():
         ("fc0=a,b", r"fc0=a,b: write it as"),
         ("fc0=-2", r"fc0=-2: write it as"),
         ("fc0=1,2,3", r"fc0=1,2,3: write it as"),
+        ("fc0=\u00b2,1", "fc0=\u00b2,1: write it as"),
+        ("fc0=" + "9" * 5000, "fc0=9+: write it as"),
+        ("fc0=unrolled," + "9" * 9, "fc0: unrolled=999999999 cycles; from 1 to 256 can be"),
         ("fc0=3,1", r"fc0: PE=3 does not divide 4 rows; try 1, 2 or 4"),
         ("fc0=1,4", r"fc0: SIMD=4 does not divide 6 columns; try 2, 3 or 6"),
         ("fc0=0", r"fc0: PE=0 does not divide 4 rows; try 1, 2 or 4"),
@@ -246,6 +249,17 @@ def test_single_layers_can_be_overridden():
 def test_an_illegal_override_names_layer_value_and_remedy(text, message):
     with pytest.raises(FoldingError, match=f"^{message}"):
         folding.override(SMALL, folding.for_cycles(SMALL, 24), [text])
+
+
+@pytest.mark.parametrize("cycles", [-1, 257, 10**7])
+def test_a_layer_has_no_more_registers_than_logic_between_them(cycles, written):
+    content = {"fc0": {"PE": 4, "SIMD": 6, "unrolled": cycles}, "fc1": {"PE": 1, "SIMD": 4}}
+    with pytest.raises(FoldingError, match=f"fc0: unrolled={cycles} cycles; from 1 to 256 can be"):
+        plan(SMALL, folding.from_json(SMALL, written(content)))
+
+
+def test_more_cycles_a_frame_than_there_are_numbers_is_the_smallest_folding():
+    assert folding.for_frames_per_second(SMALL, 1e-320, 100.0) == folding.for_cycles(SMALL, 10**9)
 
 
 def test_a_layer_of_one_row_says_that_only_one_divides():
@@ -311,15 +325,23 @@ def test_what_is_written_for_finn_is_read_back(network, seed, tmp_path_factory):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "not a folding in JSON"),
-        ("[1]", "not a folding in JSON"),
-        ({"fc0": 3}, "not a folding in JSON"),
+        ("{", "not readable JSON"),
+        ("[1]", r"it is \[1\], and has to be an object; give a folding: an object of layers"),
+        ({"fc0": 3}, "fc0 is 3, and has to be an object"),
+        ({"fc0": {"PE": [], "SIMD": 3}}, r"fc0: PE is \[\], and has to be a whole number; give"),
+        ({"Defaults": {"PE": [], "SIMD": [[1]]}}, r"fc0: PE is \[\], and has to be a whole number"),
+        ({"Defaults": [1]}, r"Defaults is \[1\], and has to be an object"),
+        ({"MVAU_" + "9" * 5000: {"PE": 1, "SIMD": 1}}, "MVAU_9+ is no layer of the network"),
+        ({"MVAU_\u00b2": {"PE": 1, "SIMD": 1}}, "MVAU_\u00b2 is no layer of the network"),
+        ({"fc0": {"PE": 1, "SIMD": 1}, "MVAU_0": {}}, "fc0 and MVAU_0 are both fc0; drop one"),
+        ('{"fc0": {"PE": %s}}' % ("9" * 5000), "not readable JSON .a number of 5000 digits"),
+        ({"fc0": {"PE": 1, "SIMD": 1, "unrolled": None}}, "fc0: unrolled is null, and has to be"),
         ({"fc0": {"PE": 2}}, "fc0: give PE and SIMD"),
         ({"fc0": {"PE": 2, "SIMD": 3}}, "fc1: give PE and SIMD"),
         ({"MVAU_0": {"SIMD": 3}}, "MVAU_0: give PE and SIMD"),
-        ({"fc0": {"PE": "2", "SIMD": 3}}, "fc0: PE='2' is not a whole number"),
-        ({"fc0": {"PE": 2, "SIMD": 1.5}}, "fc0: SIMD=1.5 is not a whole number"),
-        ({"fc0": {"PE": True, "SIMD": 3}}, "fc0: PE=True is not a whole number"),
+        ({"fc0": {"PE": "2", "SIMD": 3}}, 'fc0: PE is "2", and has to be a whole number'),
+        ({"fc0": {"PE": 2, "SIMD": 1.5}}, "fc0: SIMD is 1.5, and has to be a whole number"),
+        ({"fc0": {"PE": True, "SIMD": 3}}, "fc0: PE is true, and has to be a whole number"),
         (
             {"MVAU_2": {"PE": 1, "SIMD": 1}},
             r"MVAU_2 is no layer of the network; it has fc0, fc1 \(in FINN",
@@ -335,7 +357,7 @@ def test_a_file_that_does_not_fit_names_itself_and_the_entry(content, message, w
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FoldingError, match=r"none\.json: not a folding in JSON .*No such file"):
+    with pytest.raises(FoldingError, match=r"none\.json: can't be read .No such file"):
         folding.from_json(SMALL, tmp_path / "none.json")
 
 
