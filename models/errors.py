@@ -63,6 +63,10 @@ class BuildIdError(DeviceError):
     """An overlay on the device that is not the one of the bundle."""
 
 
+class MemoryFullError(DeviceError):
+    """Memory that the overlay reaches, without enough room in it."""
+
+
 class StallError(DeviceError):
     """A call that the watchdog ended: names the port that stalled."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import platform
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -20,6 +21,7 @@ from bitfold.runtime import verilator
 from bitfold.runtime.device import Call, Device
 from bitfold.runtime.functional import FunctionalDevice
 from bitfold.runtime.library import Library
+from bitfold.runtime.turns import Turns
 from bitfold.runtime.verilated import VerilatedDevice
 
 DEVICES = ("auto", "functional", "verilated", "board")
@@ -56,14 +58,17 @@ class Accelerator:
     `device` says where it runs: "board" (a PYNQ board, real or emulated), "verilated" (the RTL
     itself, simulated cycle by cycle), "functional" (the same integers by arithmetic, faster, with
     predicted cycles), "auto" (the board where pynq has one, else verilated where Verilator and g++
-    are installed, else functional), or a Device that was made already.
-    `progress` is told each slow step of a build.
+    are installed, else functional), or a Device that was made already, which stays its maker's to
+    close. `progress` is told each slow step of a build.
 
         accelerator = Accelerator("iris.bundle")
         accelerator.classify([[5.1, 3.5, 1.4, 0.2]])
 
     Floats are measurements, which the host quantizes as the network was trained to; integers are
     taken for the network's input integers as they are.
+
+    Threads may share it: each call runs one network wholly, one after the other, and closing waits
+    for the one that runs. Then, and in a fork of the process, whatever runs raises DeviceError.
     """
 
     def __init__(
@@ -78,10 +83,11 @@ class Accelerator:
     ):
         self.library = bundles if isinstance(bundles, Library) else Library(bundles, cache)
         self._overlay = overlay
+        self._given = device if isinstance(device, Device) else None
         self._open = partial(_open, device, cache=cache, progress=progress)
         self._devices: dict[str, Device] = {}  # by build id: opened once, then switched
-        self.last_call: Call | None = None
-        """What the last `run`, `scores` or `classify` cost."""
+        self._turns = Turns("the accelerator")
+        self._costs = threading.local()
         self.load(network or self.library.only_network())
 
     def load(self, network: Network) -> None:
@@ -90,12 +96,20 @@ class Accelerator:
         An overlay that is open already is not opened again: on an offload overlay this costs a
         program. Raises OverlayError, with the reason against each bundle, where none runs it.
         """
+        self._turns.take(lambda: self._load(network))
+
+    def _load(self, network: Network) -> None:
         bundle = self.library.pick(network, self._overlay)
-        if bundle.build_id not in self._devices:
-            self._devices[bundle.build_id] = self._open(bundle)
-        device = self._devices[bundle.build_id]
+        device = self._given or self._devices.get(bundle.build_id)
+        if device is None:
+            device = self._devices[bundle.build_id] = self._open(bundle)
         device.load(network)
         self.bundle, self.network, self.device = bundle, network, device
+
+    @property
+    def last_call(self) -> Call | None:
+        """What the last `run`, `scores` or `classify` of this thread cost."""
+        return getattr(self._costs, "last", None)
 
     def run(self, x: np.ndarray) -> np.ndarray:
         """Samples (batch, *sample_shape) or (batch, features) to the network's exact output
@@ -105,11 +119,24 @@ class Accelerator:
         Raises InputError for the wrong shape, dtype or range and for NaN, DeviceError for a call
         that failed. Warns, with a ClassWarning, of samples whose class a plain softmax changes.
         """
-        integers = self._integers(x)
-        outputs, self.last_call = self.device.run(integers)
-        if changed := self.network.changed_classes(integers):
+        outputs, changed = self._turns.take(lambda: self._run(x))
+        if changed:
             warnings.warn(ClassWarning(changed), stacklevel=2)
         return outputs
+
+    def _run(self, x: np.ndarray) -> tuple[np.ndarray, str | None]:
+        integers = self._integers(x)
+        ((outputs, self._costs.last),) = self._calls(integers)
+        return outputs, self.network.changed_classes(integers)
+
+    def _calls(self, *batches: np.ndarray) -> list[tuple[np.ndarray, Call]]:
+        """A call with each of `batches`, whatever network others loaded who share the device."""
+
+        def calls() -> list[tuple[np.ndarray, Call]]:
+            self.device.load(self.network)
+            return [self.device.run(batch) for batch in batches]
+
+        return self.device.turns.take(calls)
 
     def _integers(self, x: np.ndarray) -> np.ndarray:
         x = np.asarray(x)
@@ -120,11 +147,11 @@ class Accelerator:
     def scores(self, x: np.ndarray) -> np.ndarray:
         """Like `run`, as the model's own float32 outputs (batch, outputs); with a softmax on chip,
         as probabilities."""
-        return self.network.scores(self.run(x))
+        return self._turns.take(lambda: self.network.scores(self.run(x)))
 
     def classify(self, x: np.ndarray) -> np.ndarray:
         """Like `run`, as class indices (batch,) int64; `labels` has their names."""
-        return self.network.classes(self.run(x))
+        return self._turns.take(lambda: self.network.classes(self.run(x)))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -136,11 +163,13 @@ class Accelerator:
 
         Raises InputError for no samples, and what `run` raises.
         """
+        return self._turns.take(lambda: self._figures(x))
+
+    def _figures(self, x: np.ndarray) -> Figures:
         x = self.network.quantize(x)
         if not len(x):
             raise InputError("0 samples have no figures; give 1 or more")
-        _, one = self.device.run(x[:1])
-        _, batch = self.device.run(x)
+        (_, one), (_, batch) = self._calls(x[:1], x)
         if isinstance(self.bundle, DataflowBundle):
             latency = batch.latency_cycles, self.bundle.latency_cycles
             interval = batch.initiation_interval, self.bundle.initiation_interval
@@ -156,6 +185,9 @@ class Accelerator:
 
         Times come from cycles and the clock, never from how long a simulation took.
         """
+        return self._turns.take(lambda: self._throughput(frames))
+
+    def _throughput(self, frames: int) -> dict[str, float | int | str | None]:
         tensor = self.network.tensors[self.network.input]
         levels = (tensor.encoding.maximum - tensor.encoding.minimum) // tensor.encoding.step + 1
         random = np.random.default_rng(0).integers(0, levels, (max(frames, 0), tensor.size))
@@ -173,7 +205,10 @@ class Accelerator:
         }
 
     def close(self) -> None:
-        """Gives the devices back."""
+        """Gives the devices back that it opened, once the call that runs has ended."""
+        self._turns.close(self._give_back)
+
+    def _give_back(self) -> None:
         for device in self._devices.values():
             device.close()
 
@@ -185,10 +220,8 @@ class Accelerator:
 
 
 def _open(
-    device: str | Device, bundle: Bundle, cache: Path | None, progress: Callable[[str], None]
+    device: str, bundle: Bundle, cache: Path | None, progress: Callable[[str], None]
 ) -> Device:
-    if not isinstance(device, str):
-        return device
     if device == "auto" and _has_board():
         device = "board"
     if device == "auto":

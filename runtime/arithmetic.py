@@ -57,7 +57,8 @@ class CompiledNetwork:
         self._handle = library.bitfold_network(
             table, len(table), *_code(source.encoding), *limits, chooses
         )
-        weakref.finalize(self, library.bitfold_free, self._handle)
+        free = weakref.finalize(self, library.bitfold_free, self._handle)
+        free.atexit = False  # a thread may be in the middle of it still
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Integers (frames, features) or (frames, *sample_shape) to (frames, outputs) int64.

@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import os
 import tempfile
+import threading
 import time
 import warnings
 import weakref
@@ -17,14 +18,16 @@ import numpy as np
 from pynq import MMIO, Clocks, Interrupt, Overlay, allocate
 from pynq.pl_server import Device as PynqDevice
 
-from bitfold.models.errors import BitfoldError, DeviceError
+from bitfold.models.errors import BitfoldError, DeviceError, MemoryFullError
 from bitfold.models.network import Network
 from bitfold.overlays.boards.system import System
 from bitfold.overlays.bundle import Bundle
 from bitfold.overlays.packing import BEAT_BYTES
 from bitfold.overlays.registers import REGISTERS
 from bitfold.runtime.device import Call
+from bitfold.runtime.driver import Driver
 from bitfold.runtime.drivers import open_driver
+from bitfold.runtime.turns import Turns
 
 POLL_S = 0.001
 """How long the processor watches the status of a call before it does something else."""
@@ -75,35 +78,41 @@ class BoardDevice:
         if hasattr(board, "emulated_bitstream"):
             self.name = "emulated board"  # so that nobody takes its results for a real one's
         self._lock = _Lock.of(board.tag)
+        self.turns = Turns("the board", self._lock.turns)
         self._watchdog_cycles = watchdog_cycles
+        self.turns.take(lambda: self._open(bundle, bitstream, board))
+        self._driver.limit_cycles = limit_cycles
+
+    def _open(self, bundle: Bundle, bitstream: Path | str | None, board: PynqDevice) -> None:
         bitstream = Path(bitstream or _own_bitstream(bundle, board))
         self._overlay = _load(bitstream, board)
-        self.port = BoardPort(self._overlay)
+        self.port = BoardPort(self._overlay, self.turns)
         self._driver = open_driver(bundle, self.port)
-        self._driver.limit_cycles = limit_cycles
         self._set_watchdog()
         self.clock_mhz = _clock_mhz() or bundle.clock_mhz
 
     def load(self, network: Network) -> None:
-        self._be_ready()
-        self._driver.load(network)
+        self.turns.take(lambda: self._ready_driver().load(network))
 
     def run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
-        self._be_ready()
-        return self._driver.run(x)
+        return self.turns.take(lambda: self._ready_driver().run(x))
 
     def close(self) -> None:
-        self._lock = self._driver = self._overlay = None
+        self.turns.close(self._give_back)
 
-    def _be_ready(self) -> None:
+    def _give_back(self) -> None:
+        self._driver = self._overlay = None
+        with _Lock.one:
+            self._lock = None
+
+    def _ready_driver(self) -> Driver:
         """Loads the overlay again if another bundle's took its place in the meantime."""
-        if self._lock is None:
-            raise DeviceError("the board was closed; open the bundle again")
         if not self._overlay.is_loaded():
             self._overlay.download()
             self.port.attach(self._overlay)
             self._driver.check_overlay()
             self._set_watchdog()
+        return self._driver
 
     def _set_watchdog(self) -> None:
         self.port.write(REGISTERS.WATCHDOG.offset, self._watchdog_cycles)
@@ -114,7 +123,8 @@ class BoardPort:
 
     memory_latency_cycles = 20
 
-    def __init__(self, overlay: Overlay):
+    def __init__(self, overlay: Overlay, turns: Turns):
+        self.turns = turns
         self.attach(overlay)
 
     def attach(self, overlay: Overlay) -> None:
@@ -140,7 +150,7 @@ class BoardPort:
         try:
             memory = allocate((beats,), np.uint64, target=self._board, cacheable=1)
         except (RuntimeError, MemoryError, OSError) as error:
-            raise DeviceError(
+            raise MemoryFullError(
                 f"the board has no {size} bytes of contiguous memory left ({error}); run fewer "
                 "frames at a time, or free buffers of other programs"
             ) from error
@@ -188,18 +198,23 @@ class _Lock:
     """The right of this process to use a board; held for as long as somebody holds this."""
 
     _held: ClassVar[weakref.WeakValueDictionary[str, _Lock]] = weakref.WeakValueDictionary()
+    one: ClassVar[threading.RLock] = threading.RLock()
+    """Held while a lock is found, made or given up."""
 
     @classmethod
     def of(cls, tag: str) -> _Lock:
         """The lock on the board that pynq calls `tag`. Raises DeviceError if another has it."""
-        lock = cls._held.get(tag) or cls(tag)
-        cls._held[tag] = lock
+        with cls.one:
+            lock = cls._held.get(tag) or cls(tag)
+            cls._held[tag] = lock
         return lock
 
     def __init__(self, tag: str):
         path = Path(tempfile.gettempdir()) / f"bitfold-{tag}.lock"
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        weakref.finalize(self, os.close, file)
+        weakref.finalize(self, _unlock, file, os.getpid())
+        self.turns = Turns(f"the board {tag}")
+        """Of all in this process that use the board."""
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -210,6 +225,13 @@ class _Lock:
             ) from error
         os.ftruncate(file, 0)
         os.write(file, str(os.getpid()).encode())
+
+
+def _unlock(file: int, process: int) -> None:
+    """Gives the board up; a fork of `process` only closes its copy of the `file`."""
+    if os.getpid() == process:
+        fcntl.flock(file, fcntl.LOCK_UN)
+    os.close(file)
 
 
 def _own_bitstream(bundle: Bundle, board: PynqDevice) -> Path:

@@ -15,7 +15,7 @@ from bitfold.runtime.driver import Driver, frames_a_call, total
 class DataflowDriver(Driver):
     """Runs the network that the overlay was made for; batches are cut to what fits into a call."""
 
-    def load(self, network: Network) -> None:
+    def _load(self, network: Network) -> None:
         """Raises DeviceError for any other network: it would need another overlay."""
         if network.id != self.bundle.network.id:
             raise DeviceError(
@@ -23,8 +23,7 @@ class DataflowDriver(Driver):
                 f"({self.bundle.network.id}); compile it, or run it on an offload overlay"
             )
 
-    def run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
-        """As Device.run."""
+    def _run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
         frames = frames_a_call(self.bundle.input, self.bundle.output)
         parts, calls = [], []
         for start in range(0, len(x), frames):

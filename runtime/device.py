@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from bitfold.models.network import Network
+from bitfold.runtime.turns import Turns
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,19 @@ class Call:
     stalled_cycles: Mapping[str, int] = field(default_factory=dict)
 
 
+@runtime_checkable
 class Device(Protocol):
-    """Runs frames of integers through the overlay of one bundle."""
+    """Runs frames of integers through the overlay of one bundle, for one thread after the other.
+
+    Once closed it raises DeviceError, and so it does in a fork of its process.
+    """
 
     name: str
     clock_mhz: float
     """The overlay's clock: of a board what it is set to, else what the bundle states."""
+
+    turns: Turns
+    """Each load and each run is one; take one for several that belong together."""
 
     def load(self, network: Network) -> None:
         """Makes `network` the one that runs.
@@ -48,7 +56,7 @@ class Device(Protocol):
         """
 
     def close(self) -> None:
-        """Gives back what the device holds."""
+        """Gives back what the device holds, once a call that runs has ended; and only once."""
 
 
 class Buffer(Protocol):
@@ -66,12 +74,16 @@ class Buffer(Protocol):
         """Makes what the overlay wrote visible to Python."""
 
     def free(self) -> None:
-        """Gives the memory back."""
+        """Gives the memory back, once; it goes back by itself where nobody holds the buffer."""
 
 
 class Port(Protocol):
-    """The way to an overlay's registers and memory."""
+    """The way to an overlay's registers and memory.
 
+    Several drivers may share it: each call is one turn.
+    """
+
+    turns: Turns
     memory_latency_cycles: int
     """From an address to its data, as predictions take it."""
 
@@ -82,7 +94,7 @@ class Port(Protocol):
         """Sets the 32-bit register at byte `offset`."""
 
     def allocate(self, beats: int) -> Buffer:
-        """Memory of `beats` 8-byte beats. Raises DeviceError if there is not enough."""
+        """Memory of `beats` 8-byte beats. Raises MemoryFullError if there is not enough."""
 
     def wait(self) -> None:
         """Returns once the overlay interrupts, and anyway after a fraction of a second."""

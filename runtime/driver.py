@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import contextmanager
 
 import numpy as np
 
-from bitfold.models.errors import BuildIdError, DeviceError, StallError
+from bitfold.models.errors import BuildIdError, DeviceError, MemoryFullError, StallError
+from bitfold.models.network import Network
 from bitfold.overlays.bundle import Bundle
 from bitfold.overlays.registers import (
     ABI_VERSION,
@@ -21,7 +21,7 @@ from bitfold.overlays.registers import (
     Register,
     stall_reason,
 )
-from bitfold.runtime.device import Call, Port
+from bitfold.runtime.device import Buffer, Call, Port
 
 MAX_CALL_BEATS = 1 << 20
 """A call moves at most 8 MiB each way; more frames take more calls."""
@@ -47,6 +47,22 @@ class Driver:
         self.limit_cycles: int | None = None
         self.check_overlay()
 
+    def load(self, network: Network) -> None:
+        """As Device.load."""
+        self.port.turns.take(lambda: self._load(network))
+
+    def run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
+        """As Device.run."""
+        return self.port.turns.call(lambda: self._run(x))
+
+    def _load(self, network: Network) -> None:
+        """What a kind of overlay does to load."""
+        raise NotImplementedError
+
+    def _run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
+        """What a kind of overlay does to run."""
+        raise NotImplementedError
+
     def _call(
         self,
         sent: np.ndarray,
@@ -59,11 +75,12 @@ class Driver:
 
         `settings` are further registers. Raises DeviceError or StallError.
         """
-        with self._buffer(sent.size) as source, self._buffer(expected_beats) as destination:
+        self._free_the_bus()  # before memory is handed out that an earlier call may still write to
+        source, destination = self._allocate(sent.size, expected_beats)
+        try:
             source.beats[:] = sent.reshape(-1)
             source.flush()
             destination.flush()  # so that no stale line is written back over the results
-            self._free_the_bus()
             settings = {
                 **settings,
                 "SOURCE": source.address,
@@ -75,6 +92,9 @@ class Driver:
             self._start_and_wait(frames, predicted_cycles)
             destination.invalidate()
             return destination.beats.copy()
+        finally:
+            source.free()
+            destination.free()
 
     def _start_and_wait(self, frames: int, predicted_cycles: int) -> None:
         control, status = REGISTERS.CONTROL, REGISTERS.STATUS
@@ -195,13 +215,19 @@ class Driver:
                 f"{self.bundle.build_id}; load the bundle's own bitstream"
             )
 
-    @contextmanager
-    def _buffer(self, beats: int):
-        buffer = self.port.allocate(beats)
-        try:
-            yield buffer
-        finally:
-            buffer.free()
+    def _allocate(self, *beats: int) -> list[Buffer]:
+        """Buffers of so many beats each. Raises MemoryFullError if there is no room for all."""
+        while True:
+            try:
+                return [self.port.allocate(each) for each in beats]
+            except MemoryFullError:
+                if not self._make_room():
+                    raise
+            # Those that it had got are free again: they may have lain between two gaps.
+
+    def _make_room(self) -> bool:
+        """Frees memory that is held for later calls only; whether there was any."""
+        return False
 
 
 def frames_a_call(*layouts) -> int:

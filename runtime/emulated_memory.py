@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from bitfold.runtime.allocator import Allocator
+
 PAGE_BYTES = 4096
 LINE_BYTES = 32
 """Of the Cortex-A9's cache."""
@@ -16,25 +18,17 @@ class EmulatedMemory:
         self.base, self.size = base, size
         self.beats = np.zeros(size // 8, np.uint64)
         self._bytes = self.beats.view(np.uint8)
-        self._taken: dict[int, int] = {}  # bytes, by address
+        self._allocator = Allocator(size, PAGE_BYTES)
 
     def take(self, size: int) -> int:
         """The address of `size` bytes, all 0. Raises MemoryError if no gap is that large."""
-        size = -(-max(size, 1) // PAGE_BYTES) * PAGE_BYTES
-        address = self.base
-        for taken in sorted(self._taken):
-            if taken - address >= size:
-                break
-            address = taken + self._taken[taken]
-        if address + size > self.base + self.size:
-            raise MemoryError(f"no {size} contiguous bytes are free of {self.size}")
-        self._taken[address] = size
+        address = self.base + self._allocator.take(size)
         self.at(address, size)[:] = 0
         return address
 
     def give_back(self, address: int) -> None:
         """Frees what was taken there."""
-        del self._taken[address]
+        self._allocator.give_back(address - self.base)
 
     def at(self, address: int, size: int) -> np.ndarray:
         """The `size` bytes at `address` as the overlay sees them, a uint8 view."""

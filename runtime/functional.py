@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from bitfold.runtime.arithmetic import CompiledNetwork, layers_of
 from bitfold.runtime.device import Call
 from bitfold.runtime.offload.schedule import batch_cycles
 from bitfold.runtime.offload.steps import split
+from bitfold.runtime.turns import Turns
 
 MEMORY_LATENCY_CYCLES = 20
 FRAMES_AT_ONCE = 4096
@@ -38,27 +39,37 @@ class FunctionalDevice:
         self.clock_mhz = bundle.clock_mhz
         self._cache = cache or default_cache()
         self._threads = threads
-        self._compute: Callable[[np.ndarray], np.ndarray] | None = None
+        self._network: Network | None = None
+        self.turns = Turns("the functional device")
         if isinstance(bundle, DataflowBundle):
             self.load(bundle.network)
 
     def load(self, network: Network) -> None:
-        # Calls of one size cost the same, so they share what says so.
-        self._call = lru_cache(maxsize=256)(_cost_of(self.bundle, network))
-        layers = layers_of(network) if cplusplus.is_installed() else None
-        if layers:
-            self._compute = CompiledNetwork(network, layers, self._cache, self._threads)
-        else:
-            self._compute = lambda x: in_numpy(network, x)
+        self.turns.take(lambda: self._load(network))
 
     def run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
-        if self._compute is None:
-            raise DeviceError(f"{self.bundle.name}: no network is loaded; load one first")
-        outputs = self._compute(np.asarray(x))
-        return outputs, self._call(len(outputs))
+        return self.turns.take(lambda: self._run(np.asarray(x)))
 
     def close(self) -> None:
-        pass
+        self.turns.close()
+
+    def _load(self, network: Network) -> None:
+        if network is self._network:
+            return
+        # Calls of one size cost the same, so they share what says so.
+        cost = lru_cache(maxsize=256)(_cost_of(self.bundle, network))
+        layers = layers_of(network) if cplusplus.is_installed() else None
+        if layers:
+            compute = CompiledNetwork(network, layers, self._cache, self._threads)
+        else:
+            compute = partial(in_numpy, network)
+        self._network, self._compute, self._cost = network, compute, cost
+
+    def _run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
+        if self._network is None:
+            raise DeviceError(f"{self.bundle.name}: no network is loaded; load one first")
+        outputs = self._compute(x)
+        return outputs, self._cost(len(outputs))
 
 
 def in_numpy(network: Network, x: np.ndarray) -> np.ndarray:

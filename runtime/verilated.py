@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,13 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from bitfold.models.errors import DeviceError
+from bitfold.models.errors import DeviceError, MemoryFullError
 from bitfold.models.network import Network
 from bitfold.overlays.bundle import Bundle, default_cache
 from bitfold.overlays.packing import BEAT_BYTES
 from bitfold.overlays.registers import REGISTERS
+from bitfold.runtime.allocator import Allocator
 from bitfold.runtime.device import Call
 from bitfold.runtime.drivers import open_driver
+from bitfold.runtime.turns import Turns
 from bitfold.runtime.verilator import EVERYDAY, Variant, build_library
 
 MEMORY_BASE = 0x1000_0000
@@ -42,7 +45,31 @@ class Memory:
     mute: tuple[str, ...] = ()
 
 
-class VerilatedDevice:
+class SimulatedDevice:
+    """A simulation library of the overlay of `bundle`, through which frames run."""
+
+    name: str
+
+    def __init__(
+        self, bundle: Bundle, library: Path, memory: Memory = Memory(), watchdog_cycles: int = 0
+    ):
+        self.port = VerilatedPort(library, bundle.images, memory)
+        self.turns = self.port.turns
+        self._driver = open_driver(bundle, self.port)
+        self.port.write(REGISTERS.WATCHDOG.offset, watchdog_cycles)
+        self.clock_mhz = bundle.clock_mhz
+
+    def load(self, network: Network) -> None:
+        self._driver.load(network)
+
+    def run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
+        return self._driver.run(x)
+
+    def close(self) -> None:
+        self.port.close()
+
+
+class VerilatedDevice(SimulatedDevice):
     """Builds the simulation of `bundle` (or takes it from `cache`) and runs frames through it.
 
     Another `variant` than the everyday one shows what observation.py asks for, and is slower.
@@ -60,19 +87,7 @@ class VerilatedDevice:
         variant: Variant = EVERYDAY,
     ):
         library = build_library(bundle.rtl, cache or default_cache(), progress, variant)
-        self.port = VerilatedPort(library, bundle.images, memory)
-        self._driver = open_driver(bundle, self.port)
-        self.port.write(REGISTERS.WATCHDOG.offset, watchdog_cycles)
-        self.clock_mhz = bundle.clock_mhz
-
-    def load(self, network: Network) -> None:
-        self._driver.load(network)
-
-    def run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
-        return self._driver.run(x)
-
-    def close(self) -> None:
-        self.port.close()
+        super().__init__(bundle, library, memory, watchdog_cycles)
 
 
 class VerilatedPort:
@@ -92,11 +107,13 @@ class VerilatedPort:
         if contents is None:
             contents = np.zeros(MEMORY_BYTES // BEAT_BYTES, np.uint64)
         self._memory = contents
-        self._used = 0  # beats handed out; buffers are freed in the order of a stack
+        self._allocator = Allocator(contents.nbytes, BEAT_BYTES)
+        self.turns = Turns("the simulated device")
         self._handle = self._library.bitfold_open(
             contents.ctypes.data, MEMORY_BASE, contents.nbytes, str(images).encode()
         )
-        self._close = weakref.finalize(self, self._library.bitfold_close, self._handle)
+        self._free = weakref.finalize(self, _close, self._library, self._handle, os.getpid())
+        self._free.atexit = False  # a thread may be in the middle of it still
         self.configure(memory)
 
     def configure(self, memory: Memory) -> None:
@@ -116,14 +133,15 @@ class VerilatedPort:
         self._check(response, f"writing register 0x{offset:03X}")
 
     def allocate(self, beats: int) -> _Buffer:
-        if self._used + beats > len(self._memory):
-            raise DeviceError(
-                f"{beats * BEAT_BYTES} bytes do not fit into the {MEMORY_BYTES} bytes of simulated "
-                "memory; run fewer frames at a time"
-            )
-        buffer = _Buffer(self, self._used, self._memory[self._used : self._used + beats])
-        self._used += beats
-        return buffer
+        try:
+            start = self._allocator.take(beats * BEAT_BYTES)
+        except MemoryError as error:
+            raise MemoryFullError(
+                f"{beats * BEAT_BYTES} bytes do not fit into the simulated memory ({error}); run "
+                "fewer frames at a time, or a smaller network"
+            ) from error
+        first = start // BEAT_BYTES
+        return _Buffer(self._allocator, start, self._memory[first : first + beats])
 
     def wait(self) -> None:
         self.go_on(CYCLES_A_WAIT)
@@ -135,13 +153,12 @@ class VerilatedPort:
             raise DeviceError("an assertion in the RTL failed; it is printed above")
 
     def close(self) -> None:
-        self._close()
+        self.turns.close(self._free)
 
     def ask(self, function: str, *arguments):
         """What a function of harness.cpp gives for this overlay."""
-        if not self._close.alive:
-            raise DeviceError("the simulated device was closed; open the bundle again")
-        return getattr(self._library, f"bitfold_{function}")(self._handle, *arguments)
+        ask = getattr(self._library, f"bitfold_{function}")
+        return self.turns.take(lambda: ask(self._handle, *arguments))
 
     def _check(self, response: int, action: str) -> None:
         if response < 0:
@@ -153,10 +170,11 @@ class VerilatedPort:
 class _Buffer:
     """A stretch of the simulated memory, which has no cache in front."""
 
-    def __init__(self, port: VerilatedPort, start: int, beats: np.ndarray):
-        self._port, self._start = port, start
-        self.address = MEMORY_BASE + start * BEAT_BYTES
+    def __init__(self, allocator: Allocator, start: int, beats: np.ndarray):
+        self.address = MEMORY_BASE + start
         self.beats = beats
+        self._give_back = weakref.finalize(self, allocator.give_back, start)
+        self._give_back.atexit = False
 
     def flush(self) -> None:
         pass
@@ -165,7 +183,13 @@ class _Buffer:
         pass
 
     def free(self) -> None:
-        self._port._used = self._start
+        self._give_back()
+
+
+def _close(library: ctypes.CDLL, handle: int, process: int) -> None:
+    """Frees the overlay behind `handle`, in the `process` that opened it."""
+    if os.getpid() == process:
+        library.bitfold_close(handle)
 
 
 def _load(library: Path) -> ctypes.CDLL:

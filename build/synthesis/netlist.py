@@ -13,9 +13,7 @@ from bitfold.models.errors import ToolError
 from bitfold.models.files import whole_file
 from bitfold.models.network import Network
 from bitfold.overlays.bundle import Bundle, default_cache
-from bitfold.runtime.device import Call
-from bitfold.runtime.drivers import open_driver
-from bitfold.runtime.verilated import VerilatedPort
+from bitfold.runtime.verilated import SimulatedDevice
 from bitfold.runtime.verilator import EVERYDAY, Variant, build_library
 
 BLOCK_RAM = Path(__file__).with_name("block_ram.sv")
@@ -30,7 +28,7 @@ CONTROL = (
 )
 
 
-class NetlistDevice:
+class NetlistDevice(SimulatedDevice):
     """Synthesises `bundle`, simulates the netlist of the whole overlay, and runs frames through it.
 
     Both come from `cache` where they were made before. Raises ToolError.
@@ -49,19 +47,7 @@ class NetlistDevice:
         cache = cache or default_cache()
         synthesis = synthesis or synthesise_bundle(bundle, cache=cache, progress=progress)
         sources = [*_models(cache / "synthesis"), BLOCK_RAM, synthesis.netlist]
-        library = build_library(sources, cache, progress, variant)
-        self.port = VerilatedPort(library, bundle.images)
-        self._driver = open_driver(bundle, self.port)
-        self.clock_mhz = bundle.clock_mhz
-
-    def load(self, network: Network) -> None:
-        self._driver.load(network)
-
-    def run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
-        return self._driver.run(x)
-
-    def close(self) -> None:
-        self.port.close()
+        super().__init__(bundle, build_library(sources, cache, progress, variant))
 
 
 def sample_inputs(network: Network, most: int) -> np.ndarray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -113,6 +115,11 @@ class Program:
     frames: int
     input: PlaneLayout
     output: PlaneLayout
+
+    @cached_property
+    def id(self) -> bytes:
+        """128 bits of what its image holds."""
+        return hashlib.sha256(self.image.tobytes()).digest()[:16]
 
     def values(self, beats: np.ndarray) -> np.ndarray:
         """Beats at DESTINATION to the network's integers (frames, outputs) int64."""

@@ -14,34 +14,50 @@ from bitfold.runtime.offload.assembler import Program
 from bitfold.runtime.offload.schedule import schedule
 from bitfold.runtime.offload.steps import HostStep, Step, split
 
+KEPT_BEATS = 1 << 20
+"""Images of programs take at most 8 MiB, of the 64 MiB of a simulated memory and the 128 MiB that
+a board has by default; a network that needs more is kept alone."""
+
 
 class OffloadDriver(Driver):
-    """Runs any network that fits the engine. Programs stay in memory, so that networks can be
-    switched without moving anything."""
+    """Runs any network that fits the engine.
+
+    Programs stay in memory, so that networks can be switched without moving anything, until memory
+    is needed: then those of the network that was loaded longest ago make room.
+    """
 
     def __init__(self, bundle: OffloadBundle, port: Port):
         super().__init__(bundle, port)
         self._network: Network | None = None
-        self._steps: tuple[Step, ...] = ()
-        self._loaded: dict[str, tuple[Step, ...]] = {}
-        self._images: dict[int, Buffer] = {}  # by the id of the program, which is kept beside
+        self._loaded: dict[str, tuple[Step, ...]] = {}  # by network, the latest last
+        self._images: dict[bytes, Buffer] = {}  # by the id of their program
 
-    def load(self, network: Network) -> None:
-        """Makes `network` the one that runs. Raises OverlayError where no layer fits."""
-        if network.id not in self._loaded:
-            steps = split(self.bundle.engine, network)
-            for step in steps:
-                if not isinstance(step, HostStep):
-                    self._images[id(step.program)] = self._store(step.program)
-            self._loaded[network.id] = steps
-        self._network, self._steps = network, self._loaded[network.id]
+    def _load(self, network: Network) -> None:
+        """Raises OverlayError where no layer fits, MemoryFullError where its programs do not."""
+        if self._network is not None and network.id == self._network.id:
+            self._network = network
+            return
+        steps = self._loaded.pop(network.id, None) or split(self.bundle.engine, network)
+        programs = {program.id: program for program in _programs(steps)}
+        self._network, self._loaded[network.id] = None, steps  # which keeps the images it has
+        try:
+            missing = [programs[key] for key in programs if key not in self._images]
+            beats = sum(len(program.image) for program in missing)
+            while self._kept_beats + beats > KEPT_BEATS and self._make_room():
+                pass
+            for program in missing:
+                self._images[program.id] = self._store(program)
+        except BaseException:
+            del self._loaded[network.id]
+            self._free_images()
+            raise
+        self._network = network
 
-    def run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
-        """As Device.run."""
+    def _run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
         if self._network is None:
             raise DeviceError(f"{self.bundle.name}: no network is loaded; load one first")
         values, calls = x, []
-        for step in self._steps:
+        for step in self._loaded[self._network.id]:
             if isinstance(step, HostStep):
                 values = self._network.apply(step.node, values)
             else:
@@ -64,7 +80,7 @@ class OffloadDriver(Driver):
                 len(part),
                 predicted.cycles,
                 DESTINATION_BEATS=expected_beats,
-                PROGRAM_ADDRESS=self._images[id(program)].address,
+                PROGRAM_ADDRESS=self._images[program.id].address,
                 PROGRAM_LENGTH=len(program.layers),
             )
             parts.append(program.values(beats))
@@ -84,10 +100,33 @@ class OffloadDriver(Driver):
         )
 
     def _store(self, program: Program) -> Buffer:
-        buffer = self.port.allocate(len(program.image))
+        self._free_the_bus()  # an earlier call may still write to memory that it had
+        (buffer,) = self._allocate(len(program.image))
         buffer.beats[:] = program.image
         buffer.flush()
         return buffer
+
+    def _make_room(self) -> bool:
+        """Forgets the network that was loaded longest ago, but not the latest."""
+        if len(self._loaded) == 1:
+            return False
+        del self._loaded[next(iter(self._loaded))]
+        self._free_images()
+        return True
+
+    def _free_images(self) -> None:
+        """Frees those that no network uses any more."""
+        used = {program.id for steps in self._loaded.values() for program in _programs(steps)}
+        for key in [key for key in self._images if key not in used]:
+            self._images.pop(key).free()
+
+    @property
+    def _kept_beats(self) -> int:
+        return sum(image.beats.size for image in self._images.values())
+
+
+def _programs(steps: tuple[Step, ...]) -> list[Program]:
+    return [step.program for step in steps if not isinstance(step, HostStep)]
 
 
 def over_steps(calls: list[Call], frames: int) -> Call:

@@ -122,11 +122,11 @@ def test_a_memory_that_stays_silent_is_reported_again_until_it_answers(channel, 
 
 def test_memory_is_given_back_after_every_call_and_every_failure(device, works):
     works()
-    held = device.port._used
+    held = device.port._allocator.used
     device.port.configure(Memory(mute=("R",)))
     for _ in range(3):
         with pytest.raises(DeviceError):
             device.run(random_inputs(GOOD[1].network, 11, 0))
     device.port.configure(Memory())
     works()
-    assert device.port._used == held
+    assert device.port._allocator.used == held

@@ -323,7 +323,7 @@ def test_one_engine_built_once_runs_every_network_one_after_another(
     first, _ = everything["irisnet W4A4"]
     with Accelerator(bundle, "verilated", tmp_path / "cache", network=first) as accelerator:
         device, port = accelerator.device, accelerator.device.port
-        programs = port._used
+        programs = port._allocator.used
         for again in (False, True):
             for name, (network, x) in everything.items():
                 accelerator.load(network)
@@ -335,7 +335,7 @@ def test_one_engine_built_once_runs_every_network_one_after_another(
                 call = accelerator.last_call
                 assert call.cycles == call.predicted_cycles, name
             assert accelerator.device is device and device.port is port
-            programs, stored = port._used, programs
+            programs, stored = port._allocator.used, programs
             assert programs == stored if again else programs > stored
     assert built() == before
 
