@@ -15,9 +15,9 @@ LINKS = [
     (8, 1, 1, 1, 1, 1, 2),
     (3, 2, 6, 6, 6, 3, 4),  # least common multiple
     (1, 1, 8, 8, 8, 8, 2),
-    (5, 12, 12, 12, 12, 1, 2),  # the producer has to wait
+    (5, 12, 12, 12, 12, 1, 1),  # the producer has to wait
     (4, 8, 16, 10, 10, 5, 2),  # cut
-    (6, 5, 10, 10, 16, 8, 4),  # padded
+    (6, 5, 10, 10, 16, 8, 3),  # padded
     (2, 4, 12, 9, 10, 2, 8),  # both
 ]
 

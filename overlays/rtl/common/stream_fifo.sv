@@ -3,7 +3,7 @@
 
 module stream_fifo #(
   parameter WIDTH = 8,  // bits of a beat, >= 1
-  parameter DEPTH = 2   // beats, a power of two >= 2
+  parameter DEPTH = 2   // beats, >= 1; a single one can only come every other cycle
 ) (
   input  wire             aclk,
   input  wire             aresetn,
@@ -14,33 +14,42 @@ module stream_fifo #(
   output wire             m_axis_tvalid,
   input  wire             m_axis_tready
 );
-  localparam POINTER_BITS = $clog2(DEPTH);
+  localparam ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
+  localparam POINTER_BITS = ADDRESS_BITS + 1;
+  localparam LAP = 1 << ADDRESS_BITS;
+  localparam SKIPPED = LAP - DEPTH;  // addresses that hold nothing: none if a power of two
 
   generate
-    if (DEPTH < 2 || (DEPTH & (DEPTH - 1)) != 0) begin : g_bad_depth
-      $error("DEPTH must be a power of two >= 2");
+    if (DEPTH < 1) begin : g_bad_depth
+      $error("DEPTH must be at least 1");
     end
   endgenerate
 
   reg [WIDTH-1:0]    beats[0:DEPTH-1];
-  // One bit more than an address, so that full and empty differ.
-  reg [POINTER_BITS:0] written, taken;
+  // One bit more than an address, which changes with each lap, so that full and empty differ.
+  reg [ADDRESS_BITS:0] written, taken;
+
+  function automatic [ADDRESS_BITS:0] next(input [ADDRESS_BITS:0] pointer);
+    next = pointer + 1'b1;
+    if (SKIPPED != 0 && pointer[ADDRESS_BITS-1:0] == ADDRESS_BITS'(DEPTH - 1))
+      next = next + POINTER_BITS'(SKIPPED);
+  endfunction
 
   wire push = s_axis_tvalid && s_axis_tready;
   wire pop = m_axis_tvalid && m_axis_tready;
 
-  assign s_axis_tready = (written - taken) != DEPTH[POINTER_BITS:0];
+  assign s_axis_tready = (written - taken) != POINTER_BITS'(LAP);
   assign m_axis_tvalid = written != taken;
-  assign m_axis_tdata = beats[taken[POINTER_BITS-1:0]];
+  assign m_axis_tdata = beats[taken[ADDRESS_BITS-1:0]];
 
   always @(posedge aclk) begin
-    if (push) beats[written[POINTER_BITS-1:0]] <= s_axis_tdata;
+    if (push) beats[written[ADDRESS_BITS-1:0]] <= s_axis_tdata;
     if (!aresetn) begin
       written <= 0;
       taken <= 0;
     end else begin
-      if (push) written <= written + 1'b1;
-      if (pop) taken <= taken + 1'b1;
+      if (push) written <= next(written);
+      if (pop) taken <= next(taken);
     end
   end
 

@@ -15,7 +15,7 @@ module stream_link #(
   parameter KEPT      = 1,  // elements of it that are not padding
   parameter PADDED    = 1,  // elements a beat before narrowing, >= KEPT
   parameter LANES_OUT = 1,  // elements a beat out, divides PADDED
-  parameter DEPTH     = 2   // buffered beats, a power of two >= 2
+  parameter DEPTH     = 2   // buffered beats, >= 1
 ) (
   input  wire                      aclk,
   input  wire                      aresetn,
