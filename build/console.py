@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -67,6 +68,33 @@ err = _Console(stderr=True)
 # Asked of the files: in a notebook's shell rich is told to take anything for a terminal.
 if not out.file.isatty():
     out.width = 140  # nobody's window: room for the tables
+
+
+class _Number(click.ParamType):
+    """A decimal number above zero, with `fractions` also one such as 1/255."""
+
+    name = "number"
+
+    def __init__(self, fractions: bool = False):
+        self.fractions = fractions
+
+    def convert(self, value, parameter, context) -> float:
+        if isinstance(value, float):
+            return value
+        above, slash, below = value.partition("/" if self.fractions else "\0")
+        try:
+            number = float(above) / float(below if slash else 1)
+        except (ValueError, ZeroDivisionError):
+            number = math.nan
+        if not 0 < number < math.inf:
+            example = "0.5 or 1/255" if self.fractions else "0.5 or 100"
+            self.fail(f"{value!r} is not a number above zero like {example}", parameter, context)
+        return number
+
+
+NUMBER = _Number()
+FRACTION = _Number(fractions=True)
+SEED = click.IntRange(0, 2**32 - 1)
 
 
 def command(function: Callable[..., dict]) -> click.Command:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
 
 import numpy as np
 
+from bitfold.models.checked import checked
 from bitfold.models.errors import InputError
+from bitfold.models.files import check_file
+from bitfold.models.json_files import parse_json
 from bitfold.models.network import Dense, Network
 from bitfold.models.tables import has_names, read_table
+
+MAX_BYTES = 1 << 30
 
 
 def read_samples(
@@ -32,11 +36,10 @@ def read_samples(
 
         data = load_iris() if dataset == "iris" else load_mnist("test")
         return data.features, data.labels
-    if not file.exists():
-        raise InputError(f"{file}: there is no such file")
+    remedy = "give an .npy file, or a .csv of numbers only"
+    check_file(file, MAX_BYTES, InputError, "not samples", remedy)
     if file.suffix != ".npy" and (label or has_names(file)):
-        features = network.info.get("feature_names", "[]") if network else "[]"
-        table = read_table(file, label, tuple(json.loads(features)) or None)
+        table = read_table(file, label, _features(network) or None)
         return table.values, table.indices(_classes(network)) if label else None
     try:
         if file.suffix == ".npy":
@@ -45,13 +48,18 @@ def read_samples(
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # an empty file has its own error below
                 x = np.loadtxt(file, delimiter=",", ndmin=2, dtype=np.float32)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(
-            f"{file}: not samples ({error}); give an .npy file, or a .csv of numbers only"
-        ) from error
+    except (OSError, ValueError, EOFError, MemoryError) as error:
+        raise InputError(f"{file}: not samples ({error}); {remedy}") from error
     if not x.size:
         raise InputError(f"{file}: holds no samples; give at least one row")
     return x, None
+
+
+def _features(network: Network | None) -> tuple[str, ...]:
+    """The columns that `network` was trained on, where it says so."""
+    said = network.info.get("feature_names", "[]") if network else "[]"
+    about = InputError, "the network's feature names", "compile it again"
+    return checked(parse_json(said, *about), tuple[str, ...], *about)
 
 
 def _classes(network: Network) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ class Encoding:
         }
         if name in fixed:
             return fixed[name]
-        match = re.fullmatch(r"(U?)INT(\d+)", name)
+        match = re.fullmatch(r"(U?)INT([0-9]{1,9})", name)
         bits = int(match.group(2)) if match else 0
         if not 1 < bits <= MAX_BITS:
             raise NetworkError(

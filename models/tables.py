@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from bitfold.models.datasets import Dataset
 from bitfold.models.errors import DatasetError
+from bitfold.models.files import check_file
 
 LEAST_ROWS = 5
 """Of each class: what 5-fold cross-validation and a holdout of a fifth need."""
@@ -18,6 +20,13 @@ LEAST_ROWS = 5
 LARGEST = 1e30
 """No value and no spread is beyond it, nor a spread below 1 / LARGEST: float32 has to hold both."""
 
+MAX_BYTES = 128 << 20
+"""Of a file."""
+
+MAX_COLUMNS = 1 << 16
+"""As many inputs as a layer can have."""
+
+_SHOWN = 20
 _DELIMITERS = ",;\t"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _MISSING = {"", "?", "-", "na", "n/a", "nan", "null", "none"}
@@ -44,9 +53,10 @@ class Table:
         if unknown:
             raise DatasetError(
                 f"{self.path}: label {unknown[0]!r} is none of the classes that the network knows: "
-                f"{', '.join(classes)}"
+                f"{_some(classes)}"
             )
-        return np.array([classes.index(label) for label in self.labels], np.int64)
+        index = {name: i for i, name in enumerate(classes)}
+        return np.array([index[label] for label in self.labels], np.int64)
 
 
 def read_table(
@@ -140,6 +150,7 @@ def load_table(path: str | Path, label: str) -> Dataset:
 
 def _read_cells(path: Path) -> tuple[str, list[tuple[int, list[str]]]]:
     """The delimiter, and the lines that are not blank, each with its number."""
+    check_file(path, MAX_BYTES, DatasetError, "can't be read", "give a CSV file of fewer rows")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -161,11 +172,14 @@ def _read_cells(path: Path) -> tuple[str, list[tuple[int, list[str]]]]:
 def _check_names(
     path: Path, names: list[str], label: str | None, columns: tuple[str, ...] | None
 ) -> None:
+    if len(names) > MAX_COLUMNS:
+        raise DatasetError(f"{path}: has {len(names)} columns, more than {MAX_COLUMNS}; drop some")
+    known = set(names)
     for name in (*filter(None, [label]), *(columns or ())):
-        if name not in names:
+        if name not in known:
             header = "; the first line looks like a sample, and has to name the columns"
             raise DatasetError(
-                f"{path}: has no column {name!r}; its columns are {', '.join(names)}"
+                f"{path}: has no column {name!r}; its columns are {_some(names)}"
                 + header * any(_NUMBER.fullmatch(name) for name in names)
             )
     if "" in names:
@@ -176,6 +190,11 @@ def _check_names(
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DatasetError(f"{path}: two columns are named {twice[0]!r}; rename one")
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 def _is_number(cell: str, delimiter: str) -> bool:

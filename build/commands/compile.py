@@ -24,7 +24,7 @@ def folding_options(function: Callable) -> Callable:
             type=click.IntRange(min=1),
             help="Target: at most so many cycles a frame (default 64).",
         ),
-        click.option("--fps", type=float, help="Target: frames a second at --clock."),
+        click.option("--fps", type=console.NUMBER, help="Target: frames a second at --clock."),
         click.option(
             "--luts",
             type=click.IntRange(min=1),
@@ -32,7 +32,7 @@ def folding_options(function: Callable) -> Callable:
         ),
         click.option(
             "--reuse",
-            type=int,
+            type=click.IntRange(min=1),
             metavar="N",
             help="Target: N products a multiplier and frame, hls4ml's reuse factor.",
         ),
@@ -60,7 +60,12 @@ def folding_options(function: Callable) -> Callable:
             help="PE and SIMD of one layer, or LAYER=unrolled; may be repeated.",
         ),
         click.option(
-            "--clock", "clock_mhz", default=100.0, show_default=True, help="Clock in MHz."
+            "--clock",
+            "clock_mhz",
+            type=console.NUMBER,
+            default=100.0,
+            show_default=True,
+            help="Clock in MHz.",
         ),
     )(function)
 
@@ -75,6 +80,7 @@ def input_options(function: Callable) -> Callable:
         ),
         click.option(
             "--input-scale",
+            type=console.FRACTION,
             metavar="NUMBER",
             help="What one step of --input-encoding is worth: 1/255 for pixels.",
         ),
@@ -101,7 +107,7 @@ def read(qonnx: Path, input_encoding, input_scale, name, say) -> Network:
     return read_qonnx(
         qonnx,
         input_encoding=input_encoding,
-        input_scale=_number(input_scale),
+        input_scale=input_scale,
         name=name,
         progress=say,
     )
@@ -215,19 +221,6 @@ def compile_qonnx(
         console.out.print(f"equal to {qonnx.name} on {checked} random samples, every layer")
     console.out.print(f"bundle: {output}")
     return {**description, "bundle": str(output), "checked_samples": checked}
-
-
-def _number(text: str | None) -> float | None:
-    """A decimal number or a fraction such as 1/255."""
-    if text is None:
-        return None
-    try:
-        numerator, _, denominator = text.partition("/")
-        return float(numerator) / float(denominator or 1)
-    except (ValueError, ZeroDivisionError):
-        raise click.UsageError(
-            f"--input-scale {text!r} is not a number like 0.5 or 1/255"
-        ) from None
 
 
 compile_command = console.command(compile_qonnx)

@@ -29,7 +29,7 @@ RANDOM_SAMPLES = 100
 @click.option("--dataset", type=click.Choice(["iris", "mnist"]), help="The samples of this data.")
 @click.option(
     "--samples",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1_000_000),
     help=f"Random samples, so many; default {RANDOM_SAMPLES}, where nothing else is given.",
 )
 @click.option(

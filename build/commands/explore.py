@@ -19,11 +19,16 @@ from bitfold.models.files import whole_file
 @click.option("--max-luts", type=click.IntRange(min=1), help="Only what takes so many at most.")
 @click.option(
     "--min-fps",
-    type=click.FloatRange(min=0, min_open=True),
+    type=console.NUMBER,
     help="Only what does so many frames a second.",
 )
 @click.option(
-    "--clock", "clock_mhz", type=float, default=100.0, show_default=True, help="Clock in MHz."
+    "--clock",
+    "clock_mhz",
+    type=console.NUMBER,
+    default=100.0,
+    show_default=True,
+    help="Clock in MHz.",
 )
 @click.option(
     "--levels",
@@ -58,8 +63,6 @@ def explore(network, max_luts, min_fps, clock_mhz, levels, picture, output) -> d
         raise click.UsageError(f"--picture {picture}: name a file that ends in .svg, .png or .pdf")
     if picture and find_spec("matplotlib") is None:
         raise ToolError("--picture needs matplotlib; pip install 'bitfold[synthesis]'")
-    if not 0 < clock_mhz < inf:
-        raise click.UsageError(f"--clock {clock_mhz:g}: give a number above zero")
     with console.steps(network.name) as say:
         say("loading FINN's passes")
         from bitfold.build import folding

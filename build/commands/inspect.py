@@ -18,7 +18,7 @@ from bitfold.build import console
 )
 @click.option(
     "--frames",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 10_000),
     default=1,
     show_default=True,
     help="Frames of the call that the program's schedule is shown for.",

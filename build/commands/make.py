@@ -25,7 +25,13 @@ from bitfold.models.zoo import ANY_TABLE
     show_default=True,
     help="Bits of weights (W) and activations (A), as for `bitfold train`.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the split and the training.")
+@click.option(
+    "--seed",
+    type=console.SEED,
+    default=0,
+    show_default=True,
+    help="Of the split and the training.",
+)
 @click.option(
     "--steps", type=click.IntRange(min=1), help="Training steps; the recipe's own if left out."
 )

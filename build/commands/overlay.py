@@ -15,7 +15,7 @@ def _size(name: str, text: str):
     return click.option(
         f"--{name.replace('_', '-')}",
         name,
-        type=int,
+        type=click.IntRange(min=1),
         default=getattr(Engine, name),
         show_default=True,
         help=f"{text}; {LEGAL_SIZES[name][0]} to {LEGAL_SIZES[name][-1]}.",
@@ -27,7 +27,14 @@ def _size(name: str, text: str):
 @_size("input_words", "Words of LANES bits on chip for inputs and outputs")
 @_size("weight_words", "Words a row for a block's weights")
 @_size("layers", "Layers of the longest program")
-@click.option("--clock", "clock_mhz", default=100.0, show_default=True, help="Clock in MHz.")
+@click.option(
+    "--clock",
+    "clock_mhz",
+    type=console.NUMBER,
+    default=100.0,
+    show_default=True,
+    help="Clock in MHz.",
+)
 @click.option(
     "--output",
     "-o",

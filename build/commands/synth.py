@@ -26,7 +26,7 @@ from bitfold.models.files import whole_file
 @click.option(
     "--verify",
     "verified",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 10_000_000),
     metavar="N",
     help="Simulate the netlist, on N random inputs or all there are, and compare every output.",
 )

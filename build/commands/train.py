@@ -33,7 +33,13 @@ class _TopologyOrTable(click.Choice):
     metavar="NAME",
     help=f"Bits of weights (W) and activations (A): {', '.join(QUANTIZATIONS)}.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the split and the training.")
+@click.option(
+    "--seed",
+    type=console.SEED,
+    default=0,
+    show_default=True,
+    help="Of the split and the training.",
+)
 @click.option(
     "--steps", type=click.IntRange(min=1), help="Training steps; the recipe's own if left out."
 )
@@ -53,7 +59,7 @@ class _TopologyOrTable(click.Choice):
     "--jobs",
     default=2,
     show_default=True,
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 64),
     help="Processes for --cross-validate.",
 )
 def train(topology, label, quantization, seed, steps, output, cross_validate, jobs) -> dict:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +12,12 @@ from bitfold.build.dataflow import plan
 from bitfold.build.describe import describe_dataflow, describe_engine
 from bitfold.build.report.timeline import dataflow_timeline, offload_timeline
 from bitfold.build.resources import calibration, estimate_dsps, luts_by_layer
-from bitfold.build.synthesis.resources import XC7Z020
+from bitfold.build.synthesis.resources import XC7Z020, Resources
+from bitfold.build.synthesis.timing import Timing
+from bitfold.models.checked import checked
 from bitfold.models.cross_validation import CrossValidation, look_up
 from bitfold.models.errors import InputError
+from bitfold.models.json_files import read_json
 from bitfold.models.network import Dense, Network, Threshold
 from bitfold.overlays.bundle import Bundle, DataflowBundle, OffloadBundle
 from bitfold.runtime.offload.steps import HostStep, split
@@ -119,16 +121,39 @@ def _of(network: Network, kind: type) -> list:
     return [node for node in network.nodes if isinstance(node, kind)]
 
 
+@dataclass(frozen=True)
+class _Part:
+    module: str
+    layer: str | None
+    luts: int
+
+
+@dataclass(frozen=True)
+class _Check:
+    inputs: int
+    wrong: int
+
+
+@dataclass(frozen=True)
+class _Synthesis:
+    """What the page shows of a synthesis."""
+
+    build_id: str
+    yosys: str
+    recipe: str
+    parts: tuple[_Part, ...]
+    core: Resources
+    shell: Resources | None
+    total: Resources
+    open_fabric: Timing | None = None
+    netlist_check: _Check | None = None
+
+
 def read_synthesis(file: Path, bundle: Bundle) -> dict:
     """What `bitfold synth --json` wrote. Raises InputError where it is not of `bundle`."""
-    try:
-        found = json.loads(file.read_text())
-        build_id, _ = found["build_id"], (found["total"]["luts"], found["parts"], found["core"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{file}: not what `bitfold synth --json` writes ({error!r}); make it with "
-            f"`bitfold synth {bundle.path.name} --json {file.name}`"
-        ) from error
+    remedy = f"make it with `bitfold synth {bundle.path.name} --json {file.name}`"
+    found = read_json(file, InputError, remedy)
+    build_id = checked(found, _Synthesis, InputError, str(file), remedy, others=True).build_id
     if build_id != bundle.build_id:
         raise InputError(
             f"{file}: of build {build_id}, but {bundle.path.name} is build {bundle.build_id}; "

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
 from bitfold.models.errors import DatasetError
-from bitfold.models.tables import has_names, load_table, read_table
+from bitfold.models.tables import LEAST_ROWS, MAX_BYTES, has_names, load_table, read_table
 
 PLAIN = "width,length,kind\n1.5,-2e3,b\n.25,+4,a\n"
 
@@ -140,3 +142,46 @@ def test_a_label_that_the_network_does_not_know_is_named(written):
     assert table.indices(("a", "b")).tolist() == [1, 0]
     with pytest.raises(DatasetError, match=r"label 'b' is none of the classes .*: a, c"):
         table.indices(("a", "c"))
+
+
+# What no spreadsheet writes.
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a,kind\n1\x00,b\n", r"line 2, column 'a': '1\\x00' is not a number"),
+        ("a,kind\n1,b\n".encode("utf-16"), "not UTF-8 text"),
+        ("größe,kind\n1,b\n".encode("latin-1"), "not UTF-8 text"),
+        (b'a,kind\n"1,b\n2,c\n', "line 3: not CSV"),
+        (b"a,kind\n" + b"1" * 200_000 + b",b\n", "line 2: not CSV .field larger than"),
+        (b"a,kind\n1e999,b\n", "1e999 is beyond"),
+        (b"a,kind\n-inf,b\n", "'-inf' is not a number"),
+        (b"a,kind\n1,2,b\n", "line 2 has 3 cells"),
+        (b"a,kind\n" + b",".join([b"1"] * 10**6), "line 2 has 1000000 cells"),
+        (b",".join([b"%d" % i for i in range(10**6)]) + b"\n1,b\n", "1000000 columns, more than"),
+        (b",".join([b"c%d" % i for i in range(10**4)]) + b"\n1,b\n", "c19 and 9980 more"),
+    ],
+    ids=lambda value: ascii(value)[:20],
+)
+def test_a_file_that_is_no_table_is_one_short_line(content, message, written):
+    with pytest.raises(DatasetError, match=message) as caught:
+        read_table(written(content), "kind")
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 1000
+
+
+def test_what_may_never_end_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    for path, kind in ((tmp_path / "pipe.csv", "pipe"), (tmp_path, "folder"), ("/dev/zero", "dev")):
+        with pytest.raises(DatasetError, match=f"can't be read .it is a {kind}"):
+            read_table(path, "kind")
+    with (tmp_path / "large.csv").open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(DatasetError, match="more than"):
+        has_names(tmp_path / "large.csv")
+
+
+def test_many_classes_take_no_longer_than_few(written):
+    lines = "\n".join(f"{i},{i // LEAST_ROWS}" for i in range(100_000))
+    rows = load_table(written(f"a,kind\n{lines}\n"), "kind")
+    assert rows.labels.tolist() == [i // LEAST_ROWS for i in range(100_000)]
