@@ -153,13 +153,14 @@ def read_synthesis(file: Path, bundle: Bundle) -> dict:
     """What `bitfold synth --json` wrote. Raises InputError where it is not of `bundle`."""
     remedy = f"make it with `bitfold synth {bundle.path.name} --json {file.name}`"
     found = read_json(file, InputError, remedy)
-    build_id = checked(found, _Synthesis, InputError, str(file), remedy, others=True).build_id
-    if build_id != bundle.build_id:
+    read = checked(found, _Synthesis, InputError, str(file), remedy, others=True)
+    if read.build_id != bundle.build_id:
         raise InputError(
-            f"{file}: of build {build_id}, but {bundle.path.name} is build {bundle.build_id}; "
+            f"{file}: of build {read.build_id}, but {bundle.path.name} is build {bundle.build_id}; "
             f"make it again with `bitfold synth {bundle.path.name} --json {file.name}`"
         )
-    return found
+    counted = {"total": read.total, "core": read.core, "shell": read.shell}
+    return found | {part: taken and asdict(taken) for part, taken in counted.items()}
 
 
 def describe_resources(bundle: Bundle, synthesis: dict | None) -> dict:

@@ -248,14 +248,24 @@ def test_a_zip_goes_by_the_name_that_the_user_knows(small_bundles, here):
         (("{dataflow}", "--label", "class"), "--label goes with a .csv file", 2),
         (("{dataflow}", "--dataset", "iris"), "expected (batch, 6)", 1),
         (("{dataflow}", "--source", "net.onnx"), "give the file that it was compiled from", 1),
-        (("{dataflow}", "--synthesis", "net.onnx"), "not what `bitfold synth --json` writes", 1),
+        (("{dataflow}", "--synthesis", "net.onnx"), "make it with `bitfold synth dataflow.", 1),
+        (("{dataflow}", "--synthesis", "damaged.json"), "total.luts is null, and has to be", 1),
+        (("{dataflow}", "--synthesis", "part.json"), "parts[0].module is missing", 1),
         (("{dataflow}", "--synthesis", "other.json"), "of build 0123, but dataflow.bundle is", 1),
         (("{dataflow}", "-o", "net.onnx/page.html"), "can't be written", 1),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_no_file(small_bundles, here, arguments, said, code):
-    other = {"build_id": "0123", "total": {"luts": 1}, "parts": [], "core": {}}
-    (here / "other.json").write_text(json.dumps(other))
+    other = {
+        **{"build_id": "0123", "yosys": "0.1", "recipe": "", "parts": [], "shell": None},
+        **{"total": {"luts": 1}, "core": {}},
+    }
+    for name, change in (
+        ("other.json", {}),
+        ("damaged.json", {"total": {"luts": None}}),
+        ("part.json", {"parts": [{"luts": 1}]}),
+    ):
+        (here / name).write_text(json.dumps({**other, **change}))
     before = listing(here)
     places = {kind: small_bundles / f"{kind}.bundle" for kind in KINDS}
     filled = [argument.format(**places) for argument in arguments]
