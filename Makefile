@@ -6,9 +6,10 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
-.PHONY: help demo test test-all bench notebooks lint setup lock clean
+.PHONY: help demo test test-all fuzz bench notebooks lint setup lock clean
 
 PYTHON ?= python3
+FUZZ ?= --cases 10000
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
@@ -27,6 +28,9 @@ test: lint  ## the everyday tests
 
 test-all: lint  ## the slow sweeps too
 	$(PYTEST)
+
+fuzz: $(READY)  ## read mutated files of every format; FUZZ='--minutes 120' for hours of them
+	@PYTHONPATH=tests $(BIN)/python -m fuzz $(FUZZ)
 
 bench: $(READY)  ## measure everything in benchmarks/ and write docs/benchmarks.md
 	@$(BIN)/python benchmarks/run.py

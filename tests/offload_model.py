@@ -34,6 +34,7 @@ def run_program(
     for i in range(layers):
         layer = decode(image[DESCRIPTOR_BEATS * i : DESCRIPTOR_BEATS * (i + 1)])
         assert layer["opcode"] == OPCODE_LAYER
+        assert layer["weight_top"] == (layer["weight_planes"] - 1) * engine.words(layer["columns"])
         assert layer["weight_top"] + engine.words(layer["columns"]) <= engine.weight_words
         assert layer["head"] not in (Head.ARGMAX, Head.SOFTMAX) or layer["rows"] <= engine.rows
         if layer["origin"] != Origin.CHIP:

@@ -157,7 +157,7 @@ def test_every_library_that_is_imported_is_declared():
     declared = {re.match(r"[\w-]*", line)[0] for text in needs for line in text.split("\n")}
     distributions = importlib.metadata.packages_distributions()
     outside = python_files("tests", "benchmarks", "notebooks")
-    helpers = {file.stem for file in outside}
+    helpers = {name for file in outside for name in (file.stem, file.parent.name)}
     for file in python_files(*ROOMS) + outside:
         for library in libraries(file) - helpers:
             names = {name.lower() for name in distributions.get(library, [library])}
