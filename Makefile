@@ -53,7 +53,7 @@ lock:  ## write the versions in .venv to requirements.lock
 	mv .venv/requirements.lock requirements.lock
 
 clean:  ## remove .venv and all that was built in this folder
-	@rm -rf .venv .cache .hypothesis .pytest_cache .ruff_cache dist *.egg-info notebooks/made
+	@rm -rf .venv .cache .hypothesis .pytest_cache .ruff_cache dist *.egg-info notebooks/made bitfold-demo
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY):

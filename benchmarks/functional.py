@@ -25,7 +25,7 @@ from bitfold.build.compiler import compile_dataflow
 from bitfold.models.network import Dense, Network, Threshold
 from bitfold.runtime.accelerator import Accelerator
 from bitfold.runtime.arithmetic import FLAGS
-from bitfold.runtime.cplusplus import compile_once
+from bitfold.runtime.cplusplus import run_tool
 from bitfold.runtime.functional import FunctionalDevice, in_numpy
 
 PACKAGES = ("numpy", "onnxruntime")
@@ -181,7 +181,8 @@ def _popcount_bound(folder: Path):
     """A function from seconds to the binary operations a second that were reached in them."""
     headers = Path(bitfold.runtime.__file__).parent
     source = Path(__file__).with_name("popcount.cpp")
-    made = compile_once(source, (*FLAGS, f"-I{headers}"), folder / "popcount.so")
+    made = folder / "popcount.so"
+    run_tool(["g++", *FLAGS, f"-I{headers}", source, "-o", made])
     function = ctypes.CDLL(str(made)).popcount_bound
     function.restype, function.argtypes = ctypes.c_double, [ctypes.c_double]
     return function

@@ -12,7 +12,8 @@ from bitfold.build import console
 # In the order of the work.
 _COMMANDS = (
     *("demo", "make", "train", "export", "explore", "compile", "overlay", "run", "emulate"),
-    *("compare", "diff", "inspect", "report", "deploy", "synth", "bitstream", "finn", "doctor"),
+    *("compare", "diff", "inspect", "report", "deploy", "synth", "bitstream", "finn"),
+    *("doctor", "cache"),
 )
 
 

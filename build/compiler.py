@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import asdict, astuple
 from math import inf
 from pathlib import Path
@@ -49,16 +51,25 @@ def make_engine(
     """
     _check_clock(clock_mhz)
     engine.check()
-    files = _hand_written(OFFLOAD_RTL)
-    files |= {f"rtl/{name}": text for name, text in engine_rtl(engine).items()}
     manifest = {
         "kind": "offload",
         "name": f"offload {engine.rows}x{engine.lanes}",
         "engine": asdict(engine),
         "clock_mhz": clock_mhz,
     }
-    write_bundle(path, manifest, files)
+    write_bundle(path, manifest, _engine_files(engine))
     return Bundle.load(path)
+
+
+def engine_id(engine: Engine) -> str:
+    """32 digits, in hex, of all that an offload overlay of the size of `engine` is made of."""
+    content = json.dumps([asdict(engine), _engine_files(engine)], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:32]
+
+
+def _engine_files(engine: Engine) -> dict[str, str]:
+    files = _hand_written(OFFLOAD_RTL)
+    return files | {f"rtl/{name}": text for name, text in engine_rtl(engine).items()}
 
 
 def _check_clock(clock_mhz: float) -> None:

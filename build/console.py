@@ -8,7 +8,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import NoReturn
 
@@ -30,7 +30,12 @@ from rich.text import Text
 
 from bitfold.build import ending
 from bitfold.models.errors import BitfoldError, ToolError
-from bitfold.models.files import whole_file
+from bitfold.models.files import (
+    STANDARD_OUTPUT,
+    is_standard_output,
+    standard_output_for_files,
+    whole_file,
+)
 
 
 class _Console(Console):
@@ -97,18 +102,34 @@ FRACTION = _Number(fractions=True)
 SEED = click.IntRange(0, 2**32 - 1)
 
 
+class _OutputFile(click.Path):
+    """A file to write: - is the standard output."""
+
+    def __init__(self):
+        super().__init__(dir_okay=False, readable=False, path_type=Path)
+
+    def convert(self, value, parameter, context):
+        return STANDARD_OUTPUT if value == "-" else super().convert(value, parameter, context)
+
+
+OUTPUT_FILE = _OutputFile()
+"""The type of every option that names a file to write."""
+
+
 def command(function: Callable[..., dict]) -> click.Command:
     """A click command from `function`, with --json and --debug behind its own options.
 
     `function` gives a dictionary: what --json writes. "failed" in it makes the exit code 1, or what
     "exit_code" says. An error of ours becomes one line and exit code 1, as click's own usage errors
-    become exit code 2.
+    become exit code 2. Where an output file is the standard output, all that is meant for people
+    goes to the standard error.
     """
 
     @functools.wraps(function)
     def run(json_file: Path | None, debug: bool, **arguments) -> None:
         try:
-            with ending.while_a_command_runs():
+            outputs = _outputs((json_file, *arguments.values()))
+            with ending.while_a_command_runs(), outputs:
                 result = function(**arguments)
                 if json_file:
                     _write_json(json_file, result)
@@ -127,9 +148,9 @@ def command(function: Callable[..., dict]) -> click.Command:
     made.params += [
         click.Option(
             ["--json", "json_file"],
-            type=click.Path(dir_okay=False, path_type=Path),
+            type=OUTPUT_FILE,
             metavar="FILE",
-            help="Also write the result to FILE, for machines.",
+            help="Also write the result to FILE, for machines; - is the standard output.",
         ),
         click.Option(["--debug"], is_flag=True, help="Show a traceback where something fails."),
     ]
@@ -224,6 +245,14 @@ def steps(what: str) -> Iterator[Callable[[str], None]]:
         return
     with err.status(what) as status:
         yield lambda step: status.update(f"{what}: {step}")
+
+
+def _outputs(arguments: Iterable[object]) -> AbstractContextManager:
+    """Keeps the standard output for the file among `arguments` that it is, if any."""
+    named = [value for value in arguments if isinstance(value, Path) and is_standard_output(value)]
+    if len(named) > 1:
+        raise click.UsageError("two outputs can't share the standard output; name a file for one")
+    return standard_output_for_files() if named else nullcontext()
 
 
 def _write_json(file: Path, result: dict) -> None:

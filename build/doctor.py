@@ -200,19 +200,14 @@ def _torch(requirement: _Requirement) -> list[Finding]:
 
 
 def _cache() -> Finding:
-    from bitfold.overlays.bundle import default_cache
+    from bitfold.models.cache import Cache
 
-    place = default_cache()
-    size_bytes = sum(
-        (Path(folder) / file).stat().st_size
-        for folder, _, files in os.walk(place)  # passes over what others take away meanwhile
-        for file in files
-        if (Path(folder) / file).is_file()
-    )
+    cache = Cache()
+    place, size_bytes = cache.folder, sum(entry.size_bytes for entry in cache.entries())
     existing = next(folder for folder in (place, *place.parents) if folder.is_dir())
     return Finding(
         name="cache",
-        purpose=f"{place}: what was trained and built; may be removed",
+        purpose=f"{place}: what was built; `bitfold cache` shows and clears it",
         version=f"{size_bytes / 1e6:.0f} MB",
         ok=os.access(existing, os.W_OK | os.X_OK),
         required=True,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from bitfold.build.compiler import make_engine
+from bitfold.build.compiler import engine_id, make_engine
+from bitfold.models.cache import Cache
 from bitfold.models.network import Network
-from bitfold.overlays.bundle import OffloadBundle, default_cache
+from bitfold.overlays.bundle import Bundle, OffloadBundle
 from bitfold.overlays.offload import Engine
 from bitfold.runtime.library import Library
 
@@ -27,8 +28,12 @@ def find_network(path: Path, say: Callable[[str], None] = lambda step: None) -> 
 def default_engine(cache: Path | None = None) -> OffloadBundle:
     """An offload overlay of the default size, kept in `cache`: one serves all networks."""
     engine = Engine()
-    path = (cache or default_cache()) / f"offload-{engine.rows}x{engine.lanes}.bundle"
-    return make_engine(engine, path)
+    name = f"offload-{engine.rows}x{engine.lanes}.bundle"
+
+    def make(folder: Path) -> None:
+        make_engine(engine, folder / name)
+
+    return Bundle.load(Cache(cache).keep("engines", engine_id(engine), make) / name)
 
 
 def library_for(bundles: Path, overlay: str, cache: Path | None = None) -> Library:

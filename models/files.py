@@ -1,13 +1,24 @@
-"""Writes files and folders whole or not at all, and reads what may come from anyone."""
+"""Writes files and folders whole or not at all, or to the stream that a path names; reads what may
+come from anyone."""
 
+import errno
 import os
+import secrets
+import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bitfold.models.errors import BitfoldError, OutputError
+
+STANDARD_OUTPUT = Path("/dev/stdout")
+_standard_output = 1
+"""The number of the open file that /dev/stdout stands for."""
+_LINKS = 40
+"""More links than Linux follows in one path."""
 
 
 def check_file(
@@ -48,50 +59,147 @@ def _kind(mode: int) -> str:
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """Gives a temporary path beside `path` to write to, which becomes `path` if all goes well.
+    """Gives a temporary path, of the suffix of `path`, whose content goes there if all goes well.
 
-    Missing folders are made. If the block raises, `path` is as it was and nothing is left behind.
-    Raises OutputError where the system refuses.
+    A file, or what a link points to, is replaced at one stroke; a new one has the mode that the
+    umask says, an older one keeps its own. Missing folders are made. Anything else (a pipe, a
+    device, /dev/stdout) is written to, once the content is whole. If the block raises, `path` is as
+    it was; nothing is left behind. Raises OutputError where the system refuses.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if is_stream(path):
+            with tempfile.TemporaryDirectory() as scratch:
+                partial = Path(scratch) / f"partial{path.suffix}"
+                partial.touch()
+                yield partial
+                _send(partial, path)
+            return
+        target = _followed(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = _beside(target).with_suffix(target.suffix)
         try:
+            partial.touch()  # as the umask says; the block may put another file in its place
+            mode = stat.S_IMODE((target if target.exists() else partial).stat().st_mode)
             yield partial
-            partial.replace(path)
+            partial.chmod(mode)
+            partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(
-            f"{path}: can't be written ({error.strerror or error}); choose another place"
-        ) from error
+        raise _refused(path, error) from error
 
 
 @contextmanager
 def whole_folder(path: str | Path, marker: str) -> Iterator[Path]:
-    """Gives an empty temporary folder beside `path`, which becomes `path` if all goes well.
+    """Gives an empty temporary folder, which becomes `path` (or what it links to) if all goes well.
 
     An older folder at `path` is replaced if it has a file named `marker`, which says that it is one
-    of ours. If the block raises, `path` is as it was and nothing is left behind. Raises OutputError
-    where the system refuses, and for anything else that is at `path`.
+    of ours; until the block ends it stays as it is. If the block raises, nothing is left behind.
+    Raises OutputError where the system refuses, and for anything else that is at `path`.
     """
     path = Path(path)
     try:
-        occupied = path.is_file() or (path.is_dir() and any(path.iterdir()))
-        if occupied and not (path / marker).is_file():
+        target = _followed(path)
+        occupied = os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir()))
+        if occupied and not (target / marker).is_file():
             raise OutputError(
                 f"{path}: is there already, without a {marker} in it; choose another place"
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
-            new = Path(scratch) / "new"
+        if Path.cwd().is_relative_to(target):
+            raise OutputError(f"{path}: is the folder you are in; choose another place")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with scratch_folder(_beside(target)) as scratch:
+            new, old = scratch / "new", scratch / "old"
             new.mkdir()
             yield new
-            if path.exists():
-                path.replace(Path(scratch) / "old")
-            new.replace(path)
+            if target.exists():
+                target.replace(old)
+            try:
+                new.replace(target)
+            except OSError:
+                if old.exists():
+                    old.replace(target)
+                raise
     except OSError as error:
-        raise OutputError(
-            f"{path}: can't be written ({error.strerror or error}); choose another place"
-        ) from error
+        raise _refused(path, error) from error
+
+
+@contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """A new folder at `path`, of the mode that the umask says, which is gone in the end."""
+    path.mkdir()
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def is_stream(path: Path) -> bool:
+    """Whether `path` is no file that could be replaced: a pipe, a device, an open file such as
+    /dev/stdout."""
+    if _descriptor(path) is not None:
+        return True
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def is_standard_output(path: Path) -> bool:
+    """Whether what is written to `path` comes out where print writes."""
+    return _descriptor(path) == 1
+
+
+def _followed(path: Path) -> Path:
+    """What `path` links to in the end, there or not."""
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():  # in a circle
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return target
+
+
+@contextmanager
+def standard_output_for_files() -> Iterator[None]:
+    """Inside, only what `whole_file` writes there goes to the standard output. What is printed, also
+    by libraries and by programs that are run, comes out where errors do."""
+    global _standard_output
+    sys.stdout.flush()
+    _standard_output = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(_standard_output, 1)
+        os.close(_standard_output)
+        _standard_output = 1
+
+
+def _descriptor(path: Path) -> int | None:
+    """The number of the open file that `path` names, by way of links: /dev/fd/3 is 3."""
+    own = os.path.realpath("/proc/self/fd")
+    for _ in range(_LINKS):
+        if path.name.isdecimal() and os.path.realpath(path.parent) == own:
+            return int(path.name)
+        if not path.is_symlink():
+            return None
+        path = path.parent / path.readlink()
+    return None
+
+
+def _send(content: Path, stream: Path) -> None:
+    # An open file is used as it is: opening it anew would go back to its beginning.
+    number = _descriptor(stream)
+    number = _standard_output if number == 1 else number
+    opened = os.dup(number) if number is not None else os.open(stream, os.O_WRONLY)
+    with content.open("rb") as source, os.fdopen(opened, "wb") as sink:
+        shutil.copyfileobj(source, sink)
+
+
+def _beside(target: Path) -> Path:
+    """A path beside `target` that nothing else has."""
+    return target.with_name(f".bitfold-{secrets.token_hex(8)}")
+
+
+def _refused(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"{path}: can't be written ({error.strerror or error}); choose another place"
+    )

@@ -13,16 +13,18 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from bitfold.models.cache import Cache
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import BundleError
+from bitfold.models.files import whole_folder
 from bitfold.models.network import Network
+from bitfold.overlays.archive import unpack
 from bitfold.overlays.dataflow import Fold
 from bitfold.overlays.offload import Engine
 from bitfold.overlays.packing import FrameLayout
@@ -173,59 +175,10 @@ def write_bundle(
     """Writes a bundle of `files` (text by path in the bundle), whole or not at all.
 
     `manifest` holds what is particular to the overlay; format, ids and hashes are added here. An
-    older bundle at `path` is replaced; anything else there is left alone and a BundleError, as is
-    a place that can't be written.
+    older bundle at `path` is replaced; anything else there is left alone. Raises OutputError for
+    that, and for a place that can't be written.
     """
-    path = Path(path)
-    try:
-        _write_bundle(path, manifest, files, network)
-    except OSError as error:
-        raise BundleError(
-            f"{path}: can't be written ({error.strerror or error}); choose another place"
-        ) from error
-
-
-def add_bitstream(bundle: Bundle, board: str, bit: bytes, hwh: str) -> Bundle:
-    """Adds a bitstream for the board of that name to `bundle`, in place of any older one.
-
-    Whole or not at all; the build id stays. Gives the bundle as it is then. Raises BundleError if
-    it has changed on disk or can't be written.
-    """
-    Bundle.load(bundle.path)
-    stem = f"{BOARDS}/{board}/{BITSTREAM_STEM}"
-    added = {f"{stem}.bit": bit, f"{stem}.hwh": hwh.encode()}
-    path = bundle.path
-    try:
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
-            new = Path(scratch) / "new"
-            shutil.copytree(path, new)
-            for name, content in added.items():
-                (new / name).parent.mkdir(parents=True, exist_ok=True)
-                (new / name).write_bytes(content)
-            document = json.loads((new / MANIFEST).read_text())
-            hashes = {**document["files"], **{name: _sha256(new / name) for name in added}}
-            document["files"] = dict(sorted(hashes.items()))
-            document["sha256"] = _seal(document)
-            (new / MANIFEST).write_text(json.dumps(document, indent=1) + "\n")
-            path.replace(Path(scratch) / "old")
-            new.replace(path)
-    except OSError as error:
-        raise BundleError(
-            f"{path}: can't be written ({error.strerror or error}); choose another place"
-        ) from error
-    return Bundle.load(path)
-
-
-def _write_bundle(
-    path: Path, manifest: dict, files: Mapping[str, str], network: Network | None
-) -> None:
-    occupied = path.is_file() or (path.is_dir() and any(path.iterdir()))
-    if occupied and not (path / MANIFEST).is_file():
-        raise BundleError(f"{path}: is there already and is no bundle; choose another place")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
-        new = Path(scratch) / "new"
-        new.mkdir()
+    with whole_folder(path, MANIFEST) as new:
         if network:
             network.save(new)
         for name, text in files.items():
@@ -246,11 +199,33 @@ def _write_bundle(
             "build_id": build_id,
             "files": hashes,
         }
-        document["sha256"] = _seal(document)
-        (new / MANIFEST).write_text(json.dumps(document, indent=1) + "\n")
-        if path.exists():
-            path.replace(Path(scratch) / "old")
-        new.replace(path)
+        _write_manifest(new, document)
+
+
+def add_bitstream(bundle: Bundle, board: str, bit: bytes, hwh: str) -> Bundle:
+    """Adds a bitstream for the board of that name to `bundle`, in place of any older one.
+
+    Whole or not at all; the build id stays. Gives the bundle as it is then. Raises BundleError if
+    it has changed on disk, OutputError if it can't be written.
+    """
+    Bundle.load(bundle.path)
+    stem = f"{BOARDS}/{board}/{BITSTREAM_STEM}"
+    added = {f"{stem}.bit": bit, f"{stem}.hwh": hwh.encode()}
+    with whole_folder(bundle.path, MANIFEST) as new:
+        shutil.copytree(bundle.path, new, dirs_exist_ok=True)
+        for name, content in added.items():
+            (new / name).parent.mkdir(parents=True, exist_ok=True)
+            (new / name).write_bytes(content)
+        document = json.loads((new / MANIFEST).read_text())
+        hashes = {**document["files"], **{name: _sha256(new / name) for name in added}}
+        document["files"] = dict(sorted(hashes.items()))
+        _write_manifest(new, document)
+    return Bundle.load(bundle.path)
+
+
+def _write_manifest(folder: Path, document: dict) -> None:
+    sealed = {**document, "sha256": _seal(document)}
+    (folder / MANIFEST).write_text(json.dumps(sealed, indent=1) + "\n")
 
 
 def _build_id(files: Mapping[str, str]) -> str:
@@ -287,20 +262,22 @@ def _sha256(file: Path) -> str:
 
 def _unpack(archive: Path, cache: Path | None) -> Path:
     """The folder that `archive` was unpacked to, named by its content."""
-    target = (cache or default_cache()) / "bundles" / _sha256(archive)[:32]
-    if not target.is_dir():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            try:
-                with zipfile.ZipFile(archive) as content:
-                    content.extractall(Path(scratch) / "new")
-            except (OSError, zipfile.BadZipFile) as error:
-                raise BundleError(f"{archive}: can't be unpacked ({error})") from error
-            shutil.move(str(Path(scratch) / "new"), target)
-    manifests = sorted(target.glob(MANIFEST)) or sorted(target.glob(f"*/{MANIFEST}"))
-    return manifests[0].parent if manifests else target
+
+    def make(folder: Path) -> None:
+        unpack(archive, folder)
+        if _root(folder) is None:
+            raise BundleError(
+                f"{archive}: no {MANIFEST} there; zip a bundle that `bitfold compile` made"
+            )
+
+    try:
+        name = _sha256(archive)
+    except OSError as error:
+        raise BundleError(f"{archive}: can't be read ({error.strerror or error})") from error
+    return _root(Cache(cache).keep("bundles", name, make))
 
 
-def default_cache() -> Path:
-    """Where what can be made again is kept, unless the caller says otherwise."""
-    return Path.home() / ".cache" / "bitfold"
+def _root(folder: Path) -> Path | None:
+    """Where the manifest lies: in `folder`, or in a folder there."""
+    found = [*folder.glob(MANIFEST), *sorted(folder.glob(f"*/{MANIFEST}"))]
+    return found[0].parent if found else None

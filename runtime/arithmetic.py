@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from bitfold.models.cache import Cache
 from bitfold.models.encoding import Encoding
 from bitfold.models.network import ArgMax, Dense, Network, Node, Softmax, Threshold
-from bitfold.runtime.cplusplus import compile_once, compiler, cpu, digest
+from bitfold.runtime.cplusplus import compiler, cpu, digest, run_tool
 
 SOURCES = [
     Path(__file__).with_name(name)
@@ -29,6 +30,7 @@ FLAGS = (
     "-fvisibility=hidden",
     "-pthread",
 )
+LIBRARY = "functional.so"
 LIMIT = 2**31 - 1
 """Every tensor stays below, and so do the sums of weights times codes: no encoding that does is
 wider than 2**31 values. To the library this stands for a threshold out of reach."""
@@ -43,7 +45,7 @@ class CompiledNetwork:
     """Calling it gives what calling `network` gives. `threads` 0 stands for all the cores there are
     where a batch is worth it, and for one where it is not."""
 
-    def __init__(self, network: Network, layers: list[Layer], cache: Path, threads: int = 0):
+    def __init__(self, network: Network, layers: list[Layer], cache: Path | None, threads: int = 0):
         library = _load(cache)
         source = network.tensors[network.input]
         self._network = network
@@ -159,12 +161,16 @@ class _Layer(ctypes.Structure):
     )
 
 
+def _compile(folder: Path) -> None:
+    run_tool(["g++", *FLAGS, SOURCES[0], "-o", folder / LIBRARY])
+
+
 @lru_cache(maxsize=1)
-def _load(cache: Path) -> ctypes.CDLL:
+def _load(cache: Path | None) -> ctypes.CDLL:
     """The C functions of functional.cpp. Raises ToolError where g++ is missing or refuses."""
     name = digest([*(source.read_bytes() for source in SOURCES), *FLAGS, compiler(), cpu()])
-    target = cache / "functional" / f"{name}.so"
-    library = ctypes.CDLL(str(compile_once(SOURCES[0], FLAGS, target)))
+    built = Cache(cache).keep("functional", name, _compile)
+    library = ctypes.CDLL(str(built / LIBRARY))
     pointer, i32, i64 = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
     signatures = {
         "network": (pointer, [ctypes.POINTER(_Layer), *[i32] * 7]),

@@ -1,4 +1,4 @@
-"""Compiles C++ with the g++ of this machine, once for each content, and keeps what it made."""
+"""Runs the g++ of this machine, and names what decides what it makes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import platform
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -51,23 +50,15 @@ def digest(parts: Iterable[bytes | str]) -> str:
     return sha256.hexdigest()[:32]
 
 
-def compile_once(source: Path, flags: Sequence[str], target: Path) -> Path:
-    """Compiles `source` to `target` unless it is there. Raises ToolError with what g++ said."""
-    if not target.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            made = Path(scratch) / target.name
-            run_tool(["g++", *flags, source, "-o", made])
-            made.replace(target)
-    return target
-
-
-def run_tool(command: Sequence, more_environment: Mapping[str, str] | None = None) -> str:
-    """What `command` prints. Raises ToolError with what it said where it fails."""
+def run_tool(
+    command: Sequence, more_environment: Mapping[str, str] | None = None, told: str = ""
+) -> str:
+    """What `command` prints when it is `told` that. Raises ToolError with what it said where it
+    fails."""
     result = subprocess.run(
         [str(part) for part in command],
         env={**os.environ, **(more_environment or {})},
-        stdin=subprocess.DEVNULL,
+        input=told,
         capture_output=True,
         text=True,
         errors="replace",

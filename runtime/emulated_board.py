@@ -22,9 +22,10 @@ from pynq.pl_server.device import Device
 from pynqmetadata.frontends import Metadata
 from pynqmetadata.views.runtime import RuntimeMetadataParser
 
+from bitfold.models.cache import Cache as KeptOnDisk
 from bitfold.models.errors import DeviceError
 from bitfold.overlays.boards.system import System
-from bitfold.overlays.bundle import Bundle, default_cache
+from bitfold.overlays.bundle import Bundle
 from bitfold.overlays.registers import REGISTERS
 from bitfold.runtime.emulated_bitstream import bundle_of, write_bitstream
 from bitfold.runtime.emulated_memory import Cache, EmulatedMemory
@@ -78,7 +79,7 @@ class EmulatedBoard(Device):
         """The overlay that is loaded."""
         self._control: dict | None = None
         self._bundles = {bundle.build_id: bundle for bundle in bundles}
-        self._cache = cache or default_cache()
+        self._cache = cache
         self._progress = progress
         self._behaviour = memory or Memory()
         self._contents = EmulatedMemory(MEMORY_BASE, MEMORY_BYTES)
@@ -88,9 +89,12 @@ class EmulatedBoard(Device):
     def emulated_bitstream(self, bundle: Bundle) -> Path:
         """A .bit, with its .hwh beside it, that loads the overlay of `bundle` here."""
         self._bundles[bundle.build_id] = bundle
-        path = self._cache / "emulated" / bundle.build_id / "overlay.bit"
-        write_bitstream(bundle, path)
-        return path
+        name = "overlay.bit"
+
+        def make(folder: Path) -> None:
+            write_bitstream(bundle, folder / name)
+
+        return KeptOnDisk(self._cache).keep("emulated", bundle.build_id, make) / name
 
     # What pynq asks of a device.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from bitfold.models.errors import DeviceError, InputError
 from bitfold.models.network import Network
-from bitfold.overlays.bundle import Bundle, DataflowBundle, default_cache
+from bitfold.overlays.bundle import Bundle, DataflowBundle
 from bitfold.overlays.dataflow import call_cycles
 from bitfold.runtime import cplusplus
 from bitfold.runtime.arithmetic import CompiledNetwork, layers_of
@@ -37,7 +37,7 @@ class FunctionalDevice:
     def __init__(self, bundle: Bundle, cache: Path | None = None, threads: int = 0):
         self.bundle = bundle
         self.clock_mhz = bundle.clock_mhz
-        self._cache = cache or default_cache()
+        self._cache = cache
         self._threads = threads
         self._network: Network | None = None
         self.turns = Turns("the functional device")

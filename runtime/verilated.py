@@ -13,7 +13,7 @@ import numpy as np
 
 from bitfold.models.errors import DeviceError, MemoryFullError
 from bitfold.models.network import Network
-from bitfold.overlays.bundle import Bundle, default_cache
+from bitfold.overlays.bundle import Bundle
 from bitfold.overlays.packing import BEAT_BYTES
 from bitfold.overlays.registers import REGISTERS
 from bitfold.runtime.allocator import Allocator
@@ -86,7 +86,7 @@ class VerilatedDevice(SimulatedDevice):
         progress: Callable[[str], None] = lambda step: None,
         variant: Variant = EVERYDAY,
     ):
-        library = build_library(bundle.rtl, cache or default_cache(), progress, variant)
+        library = build_library(bundle.rtl, cache, progress, variant)
         super().__init__(bundle, library, memory, watchdog_cycles)
 
 

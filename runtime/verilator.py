@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from bitfold.models.cache import Cache
 from bitfold.models.errors import ToolError
 from bitfold.runtime import cplusplus
 from bitfold.runtime.cplusplus import compiler, digest, run_tool
@@ -16,6 +17,7 @@ from bitfold.runtime.cplusplus import compiler, digest, run_tool
 TOP = "bitfold_top"
 HERE = Path(__file__).parent
 HARNESS = HERE / "harness.cpp"
+LIBRARY, RUNTIME = "library.so", "runtime.o"
 
 VERILATOR_FLAGS = (
     "--cc",
@@ -88,7 +90,7 @@ def is_installed() -> bool:
 
 def build_library(
     sources: Sequence[Path],
-    cache: Path,
+    cache: Path | None = None,
     progress: Callable[[str], None] = lambda step: None,
     variant: Variant = EVERYDAY,
 ) -> Path:
@@ -98,49 +100,57 @@ def build_library(
     packages, the latest that any built. `progress` is told each step before it starts. Raises
     ToolError with what the tool said, or with the tool that is missing.
     """
-    cache = cache.resolve()  # named in files that g++ reads elsewhere
+    kept = Cache(cache)
     content = _content(sources, variant)
     if not is_installed():
-        built = (cache / "verilated").glob(f"{content}-*.so")
-        latest = max(built, key=lambda file: file.stat().st_mtime, default=None)
+        latest = kept.latest("verilated", f"{content}-")
         if latest:
-            return latest
+            return latest / LIBRARY
     root = _verilator_root()
     tools = (str(root.name), _version(root), compiler())
     toolchain = digest([*variant.flags, *tools])[:16]
-    library = cache / "verilated" / f"{content}-{toolchain}.so"
-    if library.is_file():
-        return library
-    library.parent.mkdir(parents=True, exist_ok=True)
-    target = cache / "verilated" / f"runtime-{toolchain}.o"
-    runtime = _build_runtime(root, target, variant, progress)
-    with tempfile.TemporaryDirectory(dir=library.parent) as scratch:
-        folder = Path(scratch)
-        progress("translating the RTL")
-        naming = ("--top-module", TOP, "--prefix", f"V{TOP}", "--Mdir", folder)
-        flags = (*VERILATOR_FLAGS, *variant.verilator, *naming, *variant.watched)
-        run_tool([root / "bin" / "verilator_bin", *flags, *sources], {"VERILATOR_ROOT": str(root)})
-        progress("compiling the model")
-        once = set(folder.glob("*__Slow.cpp"))  # runs when the model is made, and never again
-        each_cycle = [*sorted(set(folder.glob("*.cpp")) - once), HARNESS]
-        includes = [*variant.defines, *_includes(root), f"-I{folder}"]
 
-        def compiled(name: str, parts: list[Path], flags: Sequence[str]) -> Path:
-            unit = folder / f"{name}.cc"
-            unit.write_text("".join(f'#include "{part}"\n' for part in parts))
-            run_tool(["g++", *flags, *includes, "-c", unit, "-o", unit.with_suffix(".o")])
-            return unit.with_suffix(".o")
+    def make(folder: Path) -> None:
+        runtime = kept.keep(
+            "runtime", toolchain, lambda folder: _build_runtime(root, folder, variant, progress)
+        )
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            model = _build_model(root, sources, Path(scratch), variant, progress)
+            command = ("g++", "-shared", "-Wl,-Bsymbolic", *model, runtime / RUNTIME)
+            run_tool([*command, "-o", folder / LIBRARY])
 
-        with ThreadPoolExecutor() as pool:
-            jobs = [
-                pool.submit(compiled, "each_cycle", each_cycle, COMPILER_FLAGS),
-                pool.submit(compiled, "once", sorted(once), ONCE_FLAGS),
-            ]
-            objects = [job.result() for job in jobs]
-        made = folder / "library.so"
-        run_tool(["g++", "-shared", "-Wl,-Bsymbolic", *objects, runtime, "-o", made])
-        made.replace(library)
-    return library
+    return kept.keep("verilated", f"{content}-{toolchain}", make) / LIBRARY
+
+
+def _build_model(
+    root: Path,
+    sources: Sequence[Path],
+    folder: Path,
+    variant: Variant,
+    progress: Callable[[str], None],
+) -> list[Path]:
+    """The objects of the model of `sources`, made in `folder`."""
+    progress("translating the RTL")
+    naming = ("--top-module", TOP, "--prefix", f"V{TOP}", "--Mdir", folder)
+    flags = (*VERILATOR_FLAGS, *variant.verilator, *naming, *variant.watched)
+    run_tool([root / "bin" / "verilator_bin", *flags, *sources], {"VERILATOR_ROOT": str(root)})
+    progress("compiling the model")
+    once = set(folder.glob("*__Slow.cpp"))  # runs when the model is made, and never again
+    each_cycle = [*sorted(set(folder.glob("*.cpp")) - once), HARNESS]
+    includes = [*variant.defines, *_includes(root), f"-I{folder}"]
+
+    def compiled(name: str, parts: list[Path], flags: Sequence[str]) -> Path:
+        unit = folder / f"{name}.cc"
+        unit.write_text("".join(f'#include "{part}"\n' for part in parts))
+        run_tool(["g++", *flags, *includes, "-c", unit, "-o", unit.with_suffix(".o")])
+        return unit.with_suffix(".o")
+
+    with ThreadPoolExecutor() as pool:
+        jobs = [
+            pool.submit(compiled, "each_cycle", each_cycle, COMPILER_FLAGS),
+            pool.submit(compiled, "once", sorted(once), ONCE_FLAGS),
+        ]
+        return [job.result() for job in jobs]
 
 
 def _content(sources: Sequence[Path], variant: Variant) -> str:
@@ -153,20 +163,14 @@ def _content(sources: Sequence[Path], variant: Variant) -> str:
 
 
 def _build_runtime(
-    root: Path, target: Path, variant: Variant, progress: Callable[[str], None]
-) -> Path:
+    root: Path, folder: Path, variant: Variant, progress: Callable[[str], None]
+) -> None:
     """Verilator's own C++, which is the same for every model."""
-    if target.is_file():
-        return target
     progress("compiling Verilator's runtime (once)")
-    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        unit = Path(scratch) / "runtime.cc"
-        unit.write_text("".join(f'#include "{s}"\n' for s in variant.runtime))
-        made = Path(scratch) / "runtime.o"
-        flags = (*COMPILER_FLAGS, *variant.defines, *_includes(root))
-        run_tool(["g++", *flags, "-c", unit, "-o", made])
-        made.replace(target)
-    return target
+    source = "".join(f'#include "{name}"\n' for name in variant.runtime)
+    flags = (*COMPILER_FLAGS, *variant.defines, *_includes(root))
+    command = ["g++", *flags, "-c", "-x", "c++", "-", "-o", folder / RUNTIME]
+    run_tool(command, told=source)
 
 
 def _includes(root: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import click
 
 from bitfold.build import console
-from bitfold.overlays.bundle import default_cache
+from bitfold.build.commands.demo import FOLDER
+from bitfold.models.cache import default_cache
 
 
 @click.argument("dataset", type=click.Choice(["iris"]))
@@ -24,7 +26,9 @@ from bitfold.overlays.bundle import default_cache
 @click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where the demo keeps its networks; default ~/.cache/bitfold/demo.",
+    default=FOLDER,
+    show_default=True,
+    help="Where the demo keeps its networks.",
 )
 def compare(dataset, only, folder) -> dict:
     """Run the demo's networks on both overlays, and compare.
@@ -35,7 +39,6 @@ def compare(dataset, only, folder) -> dict:
     """
     from bitfold.build.commands.demo import run_networks
 
-    folder = folder or default_cache() / "demo"
     rows = run_networks(only, None, folder)
     result = []
     with console.progress() as bars:
@@ -78,9 +81,7 @@ def _rebuild(network, folding) -> float:
 
     with tempfile.TemporaryDirectory() as scratch:
         cache = Path(scratch) / "cache"
-        (cache / "verilated").mkdir(parents=True)
-        for runtime in (default_cache() / "verilated").glob("runtime-*.o"):
-            (cache / "verilated" / runtime.name).symlink_to(runtime)
+        shutil.copytree(default_cache() / "runtime", cache / "runtime")
         begin = time.perf_counter()
         folds = {layer: Fold(*factors) for layer, factors in folding.items()}
         bundle = compile_dataflow(network, folds, Path(scratch) / "bundle")

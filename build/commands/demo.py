@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import click
 
 from bitfold.build import console
-from bitfold.overlays.bundle import default_cache
 
 if TYPE_CHECKING:
     from bitfold.build.demo import Row
+
+FOLDER = Path("bitfold-demo")
 
 
 @click.option(
@@ -32,16 +33,17 @@ if TYPE_CHECKING:
 @click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where checkpoints, QONNX files and bundles stay; default ~/.cache/bitfold/demo.",
+    default=FOLDER,
+    show_default=True,
+    help="Where checkpoints, QONNX files and bundles stay.",
 )
 def demo(only, cycles, folder) -> dict:
     """Train, export, compile and run iris networks.
 
     Ends with a table of what came out. Each network is trained once, lowered to integers, made into
     a dataflow overlay, and run on that and on the offload overlay: all 150 flowers go through the
-    RTL of both. Trained networks and built simulations of an earlier run are used again.
+    RTL of both. What an earlier run left in the folder, and built simulations, are used again.
     """
-    folder = folder or default_cache() / "demo"
     rows = run_networks(only, cycles, folder)
     _show(rows, folder)
     return {"rows": [asdict(row) for row in rows], "failed": not all(row.exact for row in rows)}

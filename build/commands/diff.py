@@ -34,7 +34,7 @@ RANDOM_SAMPLES = 100
 )
 @click.option(
     "--waves",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=console.OUTPUT_FILE,
     metavar="FILE.fst",
     help="The RTL's waveform of the first sample that differs, for GTKWave or Surfer.",
 )

@@ -10,7 +10,7 @@ import click
 
 from bitfold.build import console
 from bitfold.models.errors import DeviceError
-from bitfold.overlays.bundle import MANIFEST, Bundle, default_cache
+from bitfold.overlays.bundle import MANIFEST, Bundle
 from bitfold.runtime.emulated_bitstream import write_bitstream
 from bitfold.runtime.verilator import build_library
 
@@ -51,7 +51,7 @@ def emulate(given, python, board, script, arguments) -> dict:
         for path, bundle in zip(given, bundles):
             _put_bitstream(bundle, script.parent / f"{path.stem}.bit")
         for bundle in (*bundles, *_beside(script)):
-            build_library(bundle.rtl, default_cache(), say)
+            build_library(bundle.rtl, progress=say)
     options = [f"--bundle={bundle.path.resolve()}" for bundle in bundles]
     options += [f"--board={board}"] if board else []
     command = [python, "-m", "bitfold.runtime", "emulate", *options, script, *arguments]

@@ -37,13 +37,13 @@ from bitfold.models.files import whole_file
 )
 @click.option(
     "--picture",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=console.OUTPUT_FILE,
     help="Draw it all to this file: .svg, .png or .pdf.",
 )
 @click.option(
     "--output",
     "-o",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=console.OUTPUT_FILE,
     help="Write the folding of the smallest one here, for `bitfold compile --folding`.",
 )
 def explore(network, max_luts, min_fps, clock_mhz, levels, picture, output) -> dict:
@@ -97,9 +97,7 @@ def explore(network, max_luts, min_fps, clock_mhz, levels, picture, output) -> d
 
         note = _note(description)
         with whole_file(picture) as partial:
-            named = partial.with_suffix(picture.suffix)
-            draw(result, kept, found.name, note, clock_mhz, max_luts, min_fps, named)
-            named.replace(partial)
+            draw(result, kept, found.name, note, clock_mhz, max_luts, min_fps, partial)
         console.out.print(f"picture: {picture}")
     return description
 

@@ -13,7 +13,7 @@ from bitfold.build import console
 @click.option(
     "--output",
     "-o",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=console.OUTPUT_FILE,
     help="The QONNX file; default CHECKPOINT with .onnx.",
 )
 def export(checkpoint, output) -> dict:

@@ -15,7 +15,7 @@ from bitfold.build.commands.train import confusion_table
 from bitfold.build.networks import find_network, library_for
 from bitfold.build.samples import read_samples
 from bitfold.models.errors import ClassWarning
-from bitfold.models.files import whole_file
+from bitfold.models.files import is_stream, whole_file
 from bitfold.models.network import Network
 from bitfold.runtime.accelerator import DEVICES, Accelerator
 from bitfold.runtime.library import OVERLAYS, Library
@@ -56,12 +56,12 @@ SHOWN = 10
 @click.option(
     "--output",
     "-o",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Keep the output integers: .npy or .csv.",
+    type=console.OUTPUT_FILE,
+    help="Keep the output integers: .npy or .csv; - is CSV on the standard output.",
 )
 @click.option(
     "--waves",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=console.OUTPUT_FILE,
     metavar="FILE.fst",
     help="Also write the RTL's waveform of the first sample that differs from the integer network, "
     "or else of the first: for GTKWave or Surfer.",
@@ -81,7 +81,7 @@ def run(bundle, samples, dataset, label, overlay, network, device, limit, output
     bitfold run iris.bundle --dataset iris --overlay offload
     bitfold run offload-16x64.bundle --network iris.onnx --dataset iris
     """
-    if output and output.suffix not in (".npy", ".csv"):
+    if output and output.suffix not in (".npy", ".csv") and not is_stream(output):
         raise click.UsageError(f"--output {output}: name a .npy or a .csv file")
     if waves and waves.suffix != ".fst":
         raise click.UsageError(f"--waves {waves}: name an .fst file")

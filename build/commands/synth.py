@@ -20,7 +20,7 @@ from bitfold.models.files import whole_file
 @click.option("--no-dsp", is_flag=True, help="Multiply in LUTs.")
 @click.option(
     "--netlist",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=console.OUTPUT_FILE,
     help="Also write the netlist, in Verilog, to this file.",
 )
 @click.option(

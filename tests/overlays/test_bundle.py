@@ -14,7 +14,7 @@ from random_networks import Shape, random_inputs, random_network
 
 from bitfold.build.compiler import compile_dataflow
 from bitfold.build.dataflow import plan
-from bitfold.models.errors import BundleError
+from bitfold.models.errors import BundleError, OutputError
 from bitfold.overlays.bundle import MANIFEST, Bundle
 from bitfold.overlays.dataflow import Fold
 
@@ -231,14 +231,14 @@ def test_what_is_no_bundle_is_not_overwritten(kind, tmp_path):
     else:
         place.write_text("years of work")
     before = files_of(tmp_path)
-    with pytest.raises(BundleError, match="is there already and is no bundle; choose another pl"):
+    with pytest.raises(OutputError, match=r"is there already, without a manifest\.json in it; c"):
         compile_dataflow(NETWORK, FOLDING, place)
     assert files_of(tmp_path) == before
 
 
 def test_a_place_that_can_not_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(BundleError, match=r"net\.bundle: can't be written .*choose another place"):
+    with pytest.raises(OutputError, match=r"net\.bundle: can't be written .*choose another place"):
         compile_dataflow(NETWORK, FOLDING, tmp_path / "file" / "net.bundle")
 
 
@@ -259,7 +259,7 @@ def test_nothing_is_half_written_when_writing_fails_in_the_middle(
         return write_text(self, text, *arguments, **keywords)
 
     monkeypatch.setattr(Path, "write_text", full_disk)
-    with pytest.raises(BundleError, match="No space left on device"):
+    with pytest.raises(OutputError, match="No space left on device"):
         compile_dataflow(random_network(SHAPE, 2), FOLDING, path)
     monkeypatch.undo()
     assert files_of(tmp_path) == before

@@ -344,11 +344,9 @@ def user(bundle, cache, tmp_path):
             text=True,
         )
 
-    run.built = lambda: shutil.copytree(
-        build_library(bundle.rtl, cache).parent,
-        tmp_path / ".cache" / "bitfold" / "verilated",
-        ignore=lambda folder, names: set(names) - {build_library(bundle.rtl, cache).name},
-    )
+    entry = build_library(bundle.rtl, cache).parent
+    own = tmp_path / ".cache" / "bitfold" / "verilated" / entry.name
+    run.built = lambda: shutil.copytree(entry, own)
     return run
 
 

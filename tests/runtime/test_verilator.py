@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from bitfold.models.cache import Cache
 from bitfold.models.errors import ToolError
-from bitfold.runtime.verilator import build_library
+from bitfold.runtime.verilator import LIBRARY, build_library
 
 
 @pytest.fixture
@@ -27,10 +28,8 @@ def compilations(tmp_path, monkeypatch):
 
 def test_a_library_is_built_once(bundle, cache, tmp_path, compilations, monkeypatch):
     build_library(bundle.rtl, cache)  # Verilator's runtime is there from now on
-    own = tmp_path / "cache" / "verilated"
-    own.mkdir(parents=True)
-    for runtime in (cache / "verilated").glob("runtime-*.o"):
-        shutil.copy(runtime, own)
+    own = tmp_path / "cache"
+    shutil.copytree(cache / "runtime", own / "runtime")
     before, steps = compilations(), []
     monkeypatch.chdir(tmp_path)
     first = build_library(bundle.rtl, Path("cache"), steps.append)
@@ -40,7 +39,8 @@ def test_a_library_is_built_once(bundle, cache, tmp_path, compilations, monkeypa
     assert again == first
     assert len(steps) == 2
     assert compilations() == before + 3  # what runs each cycle, what runs once, the library
-    assert {file.suffix for file in own.iterdir()} == {".o", ".so"}, "scratch was left behind"
+    assert [entry.path / LIBRARY for entry in Cache(own)._entries("verilated")] == [first]
+    assert not list(own.glob("scratch/*/*")), "scratch was left behind"
 
 
 def test_other_weights_take_the_same_library(bundle, retrained, cache):
@@ -84,9 +84,8 @@ def test_a_library_that_was_built_already_needs_no_tools(
     bundle, refolded, cache, monkeypatch, tmp_path
 ):
     built = build_library(bundle.rtl, cache)
-    own = tmp_path / "cache" / "verilated"
-    own.mkdir(parents=True)
-    shutil.copy(built, own)
+    own = tmp_path / "cache" / "verilated" / built.parent.name
+    shutil.copytree(built.parent, own)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert build_library(bundle.rtl, tmp_path / "cache") == own / built.name
     with pytest.raises(ToolError, match=r"g\+\+ is not installed"):
@@ -95,11 +94,10 @@ def test_a_library_that_was_built_already_needs_no_tools(
 
 def test_other_tools_build_another_library(bundle, cache, monkeypatch, tmp_path):
     built = build_library(bundle.rtl, cache)
-    own = tmp_path / "cache" / "verilated"
-    own.mkdir(parents=True)
-    content, _, toolchain = built.stem.partition("-")
-    shutil.copy(built, own / f"{content}-{toolchain[::-1]}.so")
-    assert build_library(bundle.rtl, tmp_path / "cache").name == built.name
+    content, _, toolchain = built.parent.name.partition("-")
+    others = tmp_path / "cache" / "verilated" / f"{content}-{toolchain[::-1]}"
+    shutil.copytree(built.parent, others)
+    assert build_library(bundle.rtl, tmp_path / "cache").parent.name == built.parent.name
 
 
 def test_a_missing_compiler_is_named_with_how_to_get_it(bundle, monkeypatch, tmp_path):
