@@ -43,7 +43,7 @@ def unpack(archive: Path, folder: Path) -> None:
     # zipfile lets through whatever its parts raise at damage.
     except (
         *(zipfile.BadZipFile, zlib.error, struct.error),
-        *(OSError, EOFError, ValueError, RuntimeError, OverflowError),
+        *(OSError, EOFError, ValueError, LookupError, RuntimeError, OverflowError),
     ) as error:
         raise BundleError(
             f"{archive}: can't be unpacked ({error}); get it again, or make room"
@@ -58,7 +58,9 @@ def _check(archive: Path, members: list[zipfile.ZipInfo]) -> None:
     for member in members:
         path = PurePosixPath(member.filename)
         kind = stat.S_IFMT(member.external_attr >> 16)
-        if path.is_absolute() or ".." in path.parts or "\\" in member.filename:
+        if not member.filename:
+            wrong = "has no name"
+        elif path.is_absolute() or ".." in path.parts or "\\" in member.filename:
             wrong = "lies outside of the archive"
         elif kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             wrong = "is a link or a device"
