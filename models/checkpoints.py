@@ -73,7 +73,10 @@ def save_checkpoint(model: TrainedModel, path: str | Path) -> Path:
     text = json.dumps(header, sort_keys=True)
     metadata = {"header": text, "sha256": _digest(text, tensors)}
     with whole_file(path) as partial:
-        save_file(tensors, partial, metadata=metadata)
+        try:
+            save_file(tensors, partial, metadata=metadata)
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
     return Path(path)
 
 

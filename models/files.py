@@ -158,8 +158,8 @@ def _followed(path: Path) -> Path:
 
 @contextmanager
 def standard_output_for_files() -> Iterator[None]:
-    """Inside, only what `whole_file` writes there goes to the standard output. What is printed, also
-    by libraries and by programs that are run, comes out where errors do."""
+    """Inside, only what `whole_file` writes there goes to the standard output: all that is printed,
+    also by libraries and by programs that are run, comes out where errors do."""
     global _standard_output
     sys.stdout.flush()
     _standard_output = os.dup(1)
