@@ -18,6 +18,7 @@ FREE_BYTES = 16 << 20
 LIMIT_MEMBERS = 10_000
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _ENCRYPTED = 1
+_REMEDY = "zip a bundle and nothing else"
 _CHUNK_BYTES = 1 << 20
 
 
@@ -30,7 +31,9 @@ def unpack(archive: Path, folder: Path) -> None:
     try:
         size_bytes = archive.stat().st_size
         if size_bytes > LIMIT_BYTES:
-            raise BundleError(f"{archive}: has {size_bytes:,} bytes; at most {LIMIT_BYTES:,} do")
+            raise BundleError(
+                f"{archive}: has {size_bytes:,} bytes, more than {LIMIT_BYTES:,}; {_REMEDY}"
+            )
         with zipfile.ZipFile(archive) as content:
             members = content.infolist()
             _check(archive, members)
@@ -53,7 +56,9 @@ def unpack(archive: Path, folder: Path) -> None:
 def _check(archive: Path, members: list[zipfile.ZipInfo]) -> None:
     """Raises BundleError for members that are not to be unpacked."""
     if len(members) > LIMIT_MEMBERS:
-        raise BundleError(f"{archive}: holds {len(members):,} files; at most {LIMIT_MEMBERS:,} do")
+        raise BundleError(
+            f"{archive}: holds {len(members):,} files, more than {LIMIT_MEMBERS:,}; {_REMEDY}"
+        )
     seen: set[PurePosixPath] = set()
     for member in members:
         path = PurePosixPath(member.filename)
@@ -87,8 +92,8 @@ def _extract(
             written += len(chunk)
             if written > limit_bytes:
                 raise BundleError(
-                    f"{content.filename}: unpacks to more than {LIMIT_RATIO} times its size, or "
-                    f"{LIMIT_BYTES:,} bytes; a bundle does not: get it again"
+                    f"{content.filename}: unpacks to more than {LIMIT_RATIO} times its size or "
+                    f"{LIMIT_BYTES:,} bytes; {_REMEDY}"
                 )
             sink.write(chunk)
     return written

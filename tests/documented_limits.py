@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import tempfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ from bitfold.models.encoding import Encoding
 from bitfold.models.host import HostOp
 from bitfold.models.network import Dense, Network, Parameter, Tensor
 from bitfold.models.tables import load_table
+from bitfold.overlays.archive import unpack
 from bitfold.overlays.boards.system import System
 from bitfold.overlays.dataflow import Fold
 from bitfold.overlays.offload import LEGAL_SIZES, Engine
@@ -320,6 +323,23 @@ def clock(mhz: float) -> None:
     System.of(make_engine(Engine(), "engine.bundle", mhz), "pynq-z2")
 
 
+def unpacked(archive: Path) -> None:
+    unpack(archive, Path(tempfile.mkdtemp(dir=".")))
+
+
+def zip_of(members: int, size_bytes: int = 0) -> None:
+    with zipfile.ZipFile("net.zip", "w", zipfile.ZIP_DEFLATED) as content:
+        for number in range(members):
+            content.writestr(f"images/{number}.hex", bytes(size_bytes))
+    unpacked(Path("net.zip"))
+
+
+def zip_of_size(size_bytes: int) -> None:
+    with Path("net.zip").open("wb") as file:
+        file.truncate(size_bytes)
+    unpacked(Path("net.zip"))
+
+
 RUNNING = (
     Limit(
         "Not a number among the measurements",
@@ -345,6 +365,19 @@ RUNNING = (
         "Another board",
         lambda _: System.of(make_engine(Engine(), "e.bundle"), "zcu104"),
         "overlays/boards/system.py",
+    ),
+    Limit("Files in a zipped bundle", zip_of, "overlays/archive.py::LIMIT_MEMBERS", 10_000),
+    Limit(
+        "Bytes of a zipped bundle, and of what it unpacks to",
+        zip_of_size,
+        "overlays/archive.py::LIMIT_BYTES",
+        1 << 30,
+        slow=True,
+    ),
+    Limit(
+        "A zip that unpacks to 100 times its size and 16 MiB more",
+        lambda _: zip_of(1, 20 << 20),
+        "overlays/archive.py",
     ),
 )
 
