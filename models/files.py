@@ -1,5 +1,4 @@
-"""Writes files and folders whole or not at all, or to the stream that a path names; reads what may
-come from anyone."""
+"""Writes files, folders and streams whole or not at all, and reads what may come from anyone."""
 
 import errno
 import os
