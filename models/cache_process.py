@@ -34,6 +34,9 @@ class CacheProcess:
             known = _known.get(folder)
             # After a fork, or where the cache was removed, there has to be another.
             if known is None or known._pid != os.getpid() or not _is_at(known._file, known._path):
+                if known:
+                    atexit.unregister(known._leave)
+                    os.close(known._file)
                 _known[folder] = CacheProcess(folder)
                 _known[folder].sweep()
             return _known[folder]

@@ -14,7 +14,7 @@ from vivado_workplace import needs_tclsh
 
 from bitfold.build.bitstream import run_vivado
 from bitfold.build.compiler import make_engine
-from bitfold.models.errors import BundleError
+from bitfold.models.errors import BundleError, OutputError
 from bitfold.overlays.boards.handoff import handoff
 from bitfold.overlays.bundle import Bundle, add_bitstream
 from bitfold.overlays.offload import Engine
@@ -277,7 +277,7 @@ def test_nothing_is_half_added_when_writing_fails_in_the_middle(small, monkeypat
         return write_text(self, *arguments, **keywords)
 
     monkeypatch.setattr(Path, "write_text", full_disk)
-    with pytest.raises(BundleError, match="No space left on device"):
+    with pytest.raises(OutputError, match="No space left on device"):
         add_bitstream(bundle, "pynq-z1", b"bit", "hwh")
     monkeypatch.undo()
     assert listing(small.folder) == before

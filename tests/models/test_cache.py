@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -189,6 +190,15 @@ def test_a_fork_does_not_end_what_its_parent_uses(tmp_path):
             os._exit(0)
     os.waitpid(child, 0)
     assert {entry.name for entry in cache.shrink(0)} == {"of the child"}
+
+
+def test_a_cache_may_be_removed_while_it_is_used_and_no_file_stays_open(tmp_path):
+    Cache(tmp_path / "cache").keep("verilated", NAME, fill)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        shutil.rmtree(tmp_path / "cache")
+        Cache(tmp_path / "cache").keep("verilated", NAME, fill)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 # Size.
