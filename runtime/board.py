@@ -18,9 +18,10 @@ import numpy as np
 from pynq import MMIO, Clocks, Interrupt, Overlay, allocate
 from pynq.pl_server import Device as PynqDevice
 
-from bitfold.models.errors import BitfoldError, DeviceError, MemoryFullError
+from bitfold.models.errors import BitfoldError, BundleError, DeviceError, MemoryFullError
 from bitfold.models.network import Network
-from bitfold.overlays.boards.system import System
+from bitfold.overlays.boards.agreement import check_handoff
+from bitfold.overlays.boards.system import BOARDS, System
 from bitfold.overlays.bundle import Bundle
 from bitfold.overlays.packing import BEAT_BYTES
 from bitfold.overlays.registers import REGISTERS
@@ -85,6 +86,7 @@ class BoardDevice:
 
     def _open(self, bundle: Bundle, bitstream: Path | str | None, board: PynqDevice) -> None:
         bitstream = Path(bitstream or _own_bitstream(bundle, board))
+        _check_handoff(bundle, bitstream, board)
         self._overlay = _load(bitstream, board)
         self.port = BoardPort(self._overlay, self.turns)
         self._driver = open_driver(bundle, self.port)
@@ -236,12 +238,28 @@ def _unlock(file: int, process: int) -> None:
 
 def _own_bitstream(bundle: Bundle, board: PynqDevice) -> Path:
     make = getattr(board, "emulated_bitstream", None)
-    if make:
-        return make(bundle)
+    return make(bundle) if make else bundle.bitstream(_board_name(bundle, board)).bit
+
+
+def _board_name(bundle: Bundle, board: PynqDevice) -> str:
+    """What the bundle calls the board, or "this board" where nothing tells."""
+    if hasattr(board, "emulated_bitstream"):
+        return board.name.lower()
     named = os.environ.get("BOARD", "").lower()  # as the images of PYNQ set it
     if not named and len(bundle.boards) == 1:
         named = bundle.boards[0]
-    return bundle.bitstream(named or "this board").bit
+    return named or "this board"
+
+
+def _check_handoff(bundle: Bundle, bitstream: Path, board: PynqDevice) -> None:
+    """Raises DeviceError for a .hwh by which pynq would set another clock, or look elsewhere."""
+    name, file = _board_name(bundle, board), bitstream.with_suffix(".hwh")
+    if name not in BOARDS or not file.is_file():  # what is missing pynq says
+        return
+    try:
+        check_handoff(System.of(bundle, name), file.read_text(), whole=False)
+    except (BundleError, OSError, UnicodeDecodeError) as error:
+        raise DeviceError(f"{bitstream}: {error}") from error
 
 
 def _load(bitstream: Path, board: PynqDevice) -> Overlay:

@@ -17,6 +17,15 @@ from bitfold.overlays.registers import Register
 PROCESSOR = "xilinx.com:ip:processing_system7:5.5"
 INTERRUPT_CONTROLLER = "xilinx.com:ip:axi_intc:4.1"
 AXI = "xilinx.com:interface:aximm:1.0"
+# FCLK0, as the processor's parameters say it and pynq reads them.
+STATED_CLOCKS = (
+    "PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ",
+    # pynq 4.0 asks every processor for the UltraScale+ name, and fails without.
+    "PSU__CRL_APB__PL0_REF_CTRL__ACT_FREQMHZ",
+)
+DIVISORS = ("PCW_FCLK0_PERIPHERAL_DIVISOR0", "PCW_FCLK0_PERIPHERAL_DIVISOR1")
+CLOCK_SOURCE = "PCW_FCLK0_PERIPHERAL_CLKSRC"
+CLOCK_ENABLE = "PCW_FPGA_FCLK0_ENABLE"
 _BLOCK = "reg0"
 
 
@@ -123,12 +132,7 @@ def _processor(modules: Element, system: System, interrupts: bool) -> None:
 
 def _clocks(system: System) -> dict[str, str]:
     """FCLK0 as the processor's parameters say it, and that the other three are off."""
-    clock = f"{system.clock_mhz:.6f}"
-    parameters = {
-        "PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ": clock,
-        # pynq 4.0 asks every processor for the UltraScale+ name, and fails without.
-        "PSU__CRL_APB__PL0_REF_CTRL__ACT_FREQMHZ": clock,
-    }
+    parameters = dict.fromkeys(STATED_CLOCKS, f"{system.clock_mhz:.6f}")
     for index in range(4):
         first, second = system.divisors if index == 0 else (1, 1)
         parameters[f"PCW_FPGA_FCLK{index}_ENABLE"] = str(int(index == 0))

@@ -236,7 +236,30 @@ def test_pynqs_own_register_map_reads_and_writes_by_name(system, parsed):
             r"STATUS.error is \(8, 4\) an",
         ),
         ('"LAYER_BUSY_1"', '"LAYER_BUSY_9"', "the offset of LAYER_BUSY_1 is None and not 264"),
-        ('DATAWIDTH="64"', 'DATAWIDTH="32"', "the width of m_axi_mem is 32 and not 64"),
+        ('DATAWIDTH="64"', 'DATAWIDTH="32"', "the width of S_AXI_HP0 is 32 and not 64"),
+        (
+            'DATAWIDTH="64" NAME="m_axi_mem"',
+            'DATAWIDTH="32" NAME="m_axi_mem"',
+            "the width of m_axi_mem is 32 and not 64",
+        ),
+        (
+            'DATAWIDTH="32" NAME="s_axi_ctrl"',
+            'DATAWIDTH="64" NAME="s_axi_ctrl"',
+            "the width of s_axi_ctrl is 64 and not 32",
+        ),
+        ("processing_system7:5.5", "processing_system7:6.0", "of processing_system7_0 is xilinx"),
+        (
+            'FCLK0_PERIPHERAL_DIVISOR0" VALUE="',
+            'FCLK0_PERIPHERAL_DIVISOR0" VALUE="1',
+            "the clock in MHz, by its divisors, is [0-9.]+ and not",
+        ),
+        ("FCLK0_PERIPHERAL_DIVISOR0", "FCLK0_DIVISOR0", "by its divisors, is None and not"),
+        ('CLKSRC" VALUE="IO PLL"', 'CLKSRC" VALUE="ARM PLL"', "the source of the clock is ARM PLL"),
+        (
+            'FCLK0_ENABLE" VALUE="1"',
+            'FCLK0_ENABLE" VALUE="0"',
+            "what turns the clock on is 0 and not 1",
+        ),
         ("FREQMHZ", "FREQUENCY", "the clock in MHz is None"),
     ],
 )
@@ -255,6 +278,29 @@ def test_a_clock_that_vivado_rounded_is_the_same_and_one_beside_it_is_not(bundle
     check_handoff(system, text.replace("142.857143", "142.857132"))
     with pytest.raises(BundleError, match=r"clock in MHz is 142\.85 and not 142\.857143"):
         check_handoff(system, text.replace("142.857143", "142.85"))
+
+
+def test_a_handoff_that_states_the_clock_twice_has_to_state_it_right_twice(system):
+    text = handoff(system)
+    stated = re.search(r'<PARAMETER NAME="PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ"[^>]*>', text)[0]
+    check_handoff(system, text.replace(stated, stated + stated))
+    other = re.sub('VALUE="[^"]*"', 'VALUE="50.0"', stated)
+    for both in (stated + other, other + stated):
+        with pytest.raises(BundleError, match=r"clock in MHz is 50\.0 and not"):
+            check_handoff(system, text.replace(stated, both))
+
+
+@pytest.mark.parametrize("divisor", ["0", "x", ""])
+def test_a_divisor_that_is_none_is_no_handoff(divisor, system):
+    text = re.sub('(FCLK0_PERIPHERAL_DIVISOR0" VALUE=")[^"]*', rf"\g<1>{divisor}", handoff(system))
+    with pytest.raises(BundleError, match=r"the \.hwh can't be read"):
+        check_handoff(system, text)
+
+
+def test_a_handoff_without_the_overlay_is_no_bitfold_overlay(system):
+    text = handoff(system).replace(system.ip, "axi_dma_0")
+    with pytest.raises(BundleError, match="holds no bitfold_0, so it is no bitfold overlay"):
+        check_handoff(system, text)
 
 
 @pytest.mark.parametrize("text", ["", "no XML", "<EDKSYSTEM/>"])

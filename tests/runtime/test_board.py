@@ -94,6 +94,30 @@ def test_the_clock_is_the_one_that_pynq_has_set(board, bundle):
 # A wrong bitstream.
 
 
+@pytest.mark.parametrize(
+    ("was", "becomes", "said"),
+    [
+        ("100.000000", "125.000000", "the clock in MHz is 125.0 and not 100.0"),
+        ('DIVISOR0" VALUE="5"', 'DIVISOR0" VALUE="1"', "its divisors, is 500.0 and not 100.0"),
+        ("0x43C0", "0x43D0", "is 0x43D00000 to 0x43D00FFF and not 0x43C00000 to 0x43C00FFF"),
+        ('DATAWIDTH="64"', 'DATAWIDTH="32"', "the width of S_AXI_HP0 is 32 and not 64"),
+    ],
+)
+def test_a_handoff_that_says_other_things_than_the_bundle_is_refused_before_it_is_loaded(
+    was, becomes, said, board, opened, ran, tmp_path
+):
+    board.emulated_bitstream(ran[0])
+    write_bitstream(ran[0], tmp_path / "own.bit")
+    handoff = tmp_path / "own.hwh"
+    assert was in handoff.read_text()
+    handoff.write_text(handoff.read_text().replace(was, becomes))
+    port = board.port
+    with pytest.raises(DeviceError, match=rf"own\.bit: .* {said}; make the bitstream from the"):
+        opened(bitstream=tmp_path / "own.bit")
+    assert board.port is port
+    check(opened(), ran)
+
+
 def test_a_bitstream_of_another_build_is_refused(kind, board, opened, ran, retrained):
     said = {
         "dataflow": f"holds build {retrained.build_id}, .*; load the bundle's own bitstream",
@@ -115,7 +139,7 @@ def test_a_file_that_is_no_bitstream_of_ours_is_refused(board, opened, ran, bund
     handoff = tmp_path / "strange.hwh"
     handoff.write_text(handoff.read_text().replace("bitfold_0", "axi_dma_0"))
     with pytest.raises(
-        DeviceError, match=r"strange\.bit: holds no bitfold_0, so it is no bitfold ov"
+        DeviceError, match=r"strange\.bit: .* holds no bitfold_0, so it is no bitfold ov"
     ):
         opened(bitstream=tmp_path / "strange.bit")
     check(opened(), ran)
