@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from bitfold.models import host
+from bitfold.models.arrays import as_samples
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import InputError, NetworkError
 from bitfold.models.host import HostOp
@@ -155,8 +156,8 @@ class Network:
 
         Raises InputError for any other shape or dtype, and for values outside the encoding.
         """
-        x = np.asarray(x)
-        if not np.issubdtype(x.dtype, np.integer):
+        x = as_samples(x, self.name)
+        if x.dtype.kind == "f":
             raise InputError(
                 f"{self.name}: input has dtype {x.dtype}, but the integer layers take integers; "
                 "quantize measurements first: network.quantize(x)"
@@ -171,17 +172,14 @@ class Network:
         Integers pass as they are: they are taken for input integers already.
         Raises InputError for a wrong shape or dtype and for NaN or infinity.
         """
-        x = np.asarray(x)
-        if np.issubdtype(x.dtype, np.integer):
-            return self.check_input(x)
-        if not np.issubdtype(x.dtype, np.floating):
-            raise InputError(
-                f"{self.name}: input has dtype {x.dtype}; give floats (measurements) "
-                "or integers (already quantized)"
-            )
-        x = self._flat(x)
-        if not np.isfinite(x).all():
-            where = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
+        given = as_samples(x, self.name)
+        if given.dtype.kind in "iu":
+            return self.check_input(given)
+        x = self._flat(given)
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(x.astype(np.float32))  # in which it is quantized
+        if not finite.all():
+            where = tuple(int(i) for i in np.argwhere(~finite)[0])
             raise InputError(
                 f"{self.name}: input is {x[where]} at sample {where[0]}, feature {where[1]}; "
                 "replace or drop such samples"

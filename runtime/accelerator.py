@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
+from bitfold.models.arguments import as_count, as_folder, shown
+from bitfold.models.arrays import as_samples
 from bitfold.models.errors import ClassWarning, DeviceError, InputError
 from bitfold.models.network import Network
 from bitfold.overlays.bundle import Bundle, DataflowBundle
@@ -24,6 +27,7 @@ from bitfold.runtime.library import Library
 from bitfold.runtime.turns import Turns
 from bitfold.runtime.verilated import VerilatedDevice
 
+Result = TypeVar("Result")
 DEVICES = ("auto", "functional", "verilated", "board")
 
 
@@ -81,14 +85,19 @@ class Accelerator:
         network: Network | None = None,
         overlay: str = "auto",
     ):
+        cache = as_folder(cache, "cache")
+        if not callable(progress):
+            raise InputError(f"progress is {shown(progress)}; give a function of one text")
         self.library = bundles if isinstance(bundles, Library) else Library(bundles, cache)
         self._overlay = overlay
-        self._given = device if isinstance(device, Device) else None
+        self._given = None if isinstance(device, str) else device
+        if not isinstance(device, (str, Device)):
+            raise _unknown(device)
         self._open = partial(_open, device, cache=cache, progress=progress)
         self._devices: dict[str, Device] = {}  # by build id: opened once, then switched
         self._turns = Turns("the accelerator")
         self._costs = threading.local()
-        self.load(network or self.library.only_network())
+        self.load(self.library.only_network() if network is None else network)
 
     def load(self, network: Network) -> None:
         """Makes `network` the one that runs, on the overlay that suits it.
@@ -99,6 +108,10 @@ class Accelerator:
         self._turns.take(lambda: self._load(network))
 
     def _load(self, network: Network) -> None:
+        if not isinstance(network, Network):
+            raise InputError(
+                f"network is {shown(network)}; give a Network, as read_qonnx and Bundle.network are"
+            )
         bundle = self.library.pick(network, self._overlay)
         device = self._given or self._devices.get(bundle.build_id)
         if device is None:
@@ -119,10 +132,19 @@ class Accelerator:
         Raises InputError for the wrong shape, dtype or range and for NaN, DeviceError for a call
         that failed. Warns, with a ClassWarning, of samples whose class a plain softmax changes.
         """
-        outputs, changed = self._turns.take(lambda: self._run(x))
+        outputs, changed = self._take(lambda: self._run(x))
         if changed:
             warnings.warn(ClassWarning(changed), stacklevel=2)
         return outputs
+
+    def _take(self, work: Callable[[], Result]) -> Result:
+        try:
+            return self._turns.take(work)
+        except MemoryError as error:
+            raise InputError(
+                f"{self.network.name}: so many samples do not fit into this computer's memory; "
+                "give fewer at a time"
+            ) from error
 
     def _run(self, x: np.ndarray) -> tuple[np.ndarray, str | None]:
         integers = self._integers(x)
@@ -139,7 +161,7 @@ class Accelerator:
         return self.device.turns.take(calls)
 
     def _integers(self, x: np.ndarray) -> np.ndarray:
-        x = np.asarray(x)
+        x = as_samples(x, self.network.name)
         if x.dtype.kind in "iu" and isinstance(self.device, FunctionalDevice):
             return x  # which reads any integers, and checks them on the way
         return self.network.quantize(x)
@@ -163,7 +185,7 @@ class Accelerator:
 
         Raises InputError for no samples, and what `run` raises.
         """
-        return self._turns.take(lambda: self._figures(x))
+        return self._take(lambda: self._figures(x))
 
     def _figures(self, x: np.ndarray) -> Figures:
         x = self.network.quantize(x)
@@ -185,12 +207,13 @@ class Accelerator:
 
         Times come from cycles and the clock, never from how long a simulation took.
         """
-        return self._turns.take(lambda: self._throughput(frames))
+        frames = as_count(frames, "frames")
+        return self._take(lambda: self._throughput(frames))
 
     def _throughput(self, frames: int) -> dict[str, float | int | str | None]:
         tensor = self.network.tensors[self.network.input]
         levels = (tensor.encoding.maximum - tensor.encoding.minimum) // tensor.encoding.step + 1
-        random = np.random.default_rng(0).integers(0, levels, (max(frames, 0), tensor.size))
+        random = np.random.default_rng(0).integers(0, levels, (frames, tensor.size))
         figures = self.figures(tensor.encoding.minimum + tensor.encoding.step * random)
         cycles, latency = figures.cycles, figures.latency_cycles
         cycles = figures.cycles_predicted if cycles is None else cycles
@@ -232,7 +255,13 @@ def _open(
         return VerilatedDevice(bundle, cache=cache, progress=progress)
     if device == "functional":
         return FunctionalDevice(bundle, cache)
-    raise DeviceError(f"device {device!r} is unknown; choose one of {', '.join(DEVICES)}")
+    raise _unknown(device)
+
+
+def _unknown(device: object) -> DeviceError:
+    return DeviceError(
+        f"device {shown(device)} is unknown; choose one of {', '.join(DEVICES)}, or give a Device"
+    )
 
 
 def _open_board(bundle: Bundle) -> Device:

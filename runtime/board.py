@@ -18,6 +18,7 @@ import numpy as np
 from pynq import MMIO, Clocks, Interrupt, Overlay, allocate
 from pynq.pl_server import Device as PynqDevice
 
+from bitfold.models.arguments import as_count
 from bitfold.models.errors import BitfoldError, BundleError, DeviceError, MemoryFullError
 from bitfold.models.network import Network
 from bitfold.overlays.boards.agreement import check_handoff
@@ -80,9 +81,10 @@ class BoardDevice:
             self.name = "emulated board"  # so that nobody takes its results for a real one's
         self._lock = _Lock.of(board.tag)
         self.turns = Turns("the board", self._lock.turns)
-        self._watchdog_cycles = watchdog_cycles
+        self._watchdog_cycles = as_count(watchdog_cycles, "watchdog_cycles", 0)
         self.turns.take(lambda: self._open(bundle, bitstream, board))
-        self._driver.limit_cycles = limit_cycles
+        if limit_cycles is not None:
+            self._driver.limit_cycles = as_count(limit_cycles, "limit_cycles", 1, 2**63 - 1)
 
     def _open(self, bundle: Bundle, bitstream: Path | str | None, board: PynqDevice) -> None:
         bitstream = Path(bitstream or _own_bitstream(bundle, board))

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bitfold.models.arguments import as_count
+from bitfold.models.arrays import as_samples
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import InputError
 from bitfold.models.network import Network
@@ -51,9 +53,7 @@ class FINNExampleOverlay:
 
     @batch_size.setter
     def batch_size(self, samples: int) -> None:
-        if samples < 1:
-            raise InputError(f"a batch size of {samples} can't be; give 1 or more")
-        self._batch_size = int(samples)
+        self._batch_size = as_count(samples, "batch_size")
 
     def idt(self, ind: int = 0) -> Encoding:
         """Of the input."""
@@ -86,8 +86,8 @@ class FINNExampleOverlay:
         Accelerator.run raises.
         """
         x = input_npy[0] if isinstance(input_npy, list) and len(input_npy) == 1 else input_npy
-        x = np.asarray(x)
         name = self.accelerator.network.name
+        x = as_samples(x, name)
         if x.shape != self.ishape_normal():
             raise InputError(
                 f"{name}: input has shape {x.shape}, but a batch of {self.batch_size} has "

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bitfold.models.arguments import as_count, as_folder
+from bitfold.models.arrays import as_samples
 from bitfold.models.errors import DeviceError, InputError
 from bitfold.models.network import Network
 from bitfold.overlays.bundle import Bundle, DataflowBundle
@@ -37,8 +39,8 @@ class FunctionalDevice:
     def __init__(self, bundle: Bundle, cache: Path | None = None, threads: int = 0):
         self.bundle = bundle
         self.clock_mhz = bundle.clock_mhz
-        self._cache = cache
-        self._threads = threads
+        self._cache = as_folder(cache, "cache")
+        self._threads = as_count(threads, "threads", 0, 1024)
         self._network: Network | None = None
         self.turns = Turns("the functional device")
         if isinstance(bundle, DataflowBundle):
@@ -48,7 +50,7 @@ class FunctionalDevice:
         self.turns.take(lambda: self._load(network))
 
     def run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
-        return self.turns.take(lambda: self._run(np.asarray(x)))
+        return self.turns.take(lambda: self._run(x))
 
     def close(self) -> None:
         self.turns.close()
@@ -68,7 +70,7 @@ class FunctionalDevice:
     def _run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
         if self._network is None:
             raise DeviceError(f"{self.bundle.name}: no network is loaded; load one first")
-        outputs = self._compute(x)
+        outputs = self._compute(as_samples(x, self._network.name))
         return outputs, self._cost(len(outputs))
 
 

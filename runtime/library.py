@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from bitfold.models.arguments import shown
 from bitfold.models.errors import BundleError, OverlayError
 from bitfold.models.network import Network
 from bitfold.overlays.bundle import MANIFEST, Bundle, DataflowBundle
@@ -23,6 +24,12 @@ class Library:
     def __init__(self, sources: Bundle | Path | str | Iterable, cache: Path | None = None):
         if isinstance(sources, (Bundle, Path, str)):
             sources = [sources]
+        try:
+            sources = list(sources)
+        except TypeError:
+            sources = [sources]  # which has its error below
+        if not sources:
+            raise BundleError("there is no bundle in an empty list; give one or more")
         self.bundles: tuple[Bundle, ...] = tuple(
             bundle for source in sources for bundle in _bundles(source, cache)
         )
@@ -33,9 +40,9 @@ class Library:
         `overlay` "dataflow" or "offload" leaves the other kind out. Raises OverlayError with the
         reason against each candidate.
         """
-        if overlay not in OVERLAYS:
+        if not isinstance(overlay, str) or overlay not in OVERLAYS:
             raise OverlayError(
-                f"overlay {overlay!r} is unknown; choose one of {', '.join(OVERLAYS)}"
+                f"overlay {shown(overlay)} is unknown; choose one of {', '.join(OVERLAYS)}"
             )
         reasons = []
         # Dataflow first: made for the network, it is the fastest.
@@ -78,7 +85,15 @@ def _objection(bundle: Bundle, network: Network, overlay: str) -> str | None:
 def _bundles(source: Bundle | Path | str, cache: Path | None) -> list[Bundle]:
     if isinstance(source, Bundle):
         return [source]
-    path = Path(source)
+    if not isinstance(source, (Path, str)) or "\0" in str(source):
+        raise BundleError(f"{shown(source)} is no bundle; give a Bundle, or the path of one")
+    try:
+        return _bundles_at(Path(source), cache)
+    except OSError as error:
+        raise BundleError(f"{shown(source)}: can't be read ({error.strerror or error})") from error
+
+
+def _bundles_at(path: Path, cache: Path | None) -> list[Bundle]:
     if path.is_dir() and not (path / MANIFEST).is_file():
         inside = sorted(manifest.parent for manifest in path.glob(f"*/{MANIFEST}"))
         if not inside:

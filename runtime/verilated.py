@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bitfold.models.errors import DeviceError, MemoryFullError
+from bitfold.models.arguments import as_count, as_folder, shown
+from bitfold.models.errors import DeviceError, InputError, MemoryFullError
 from bitfold.models.network import Network
 from bitfold.overlays.bundle import Bundle
 from bitfold.overlays.packing import BEAT_BYTES
@@ -44,6 +45,16 @@ class Memory:
     seed: int = 0
     mute: tuple[str, ...] = ()
 
+    def __post_init__(self):
+        as_count(self.latency_cycles, "latency_cycles", 0, 2**31 - 1)
+        as_count(self.hesitation_percent, "hesitation_percent", 0, 100)
+        as_count(self.seed, "seed", 0, 2**63 - 1)
+        names = isinstance(self.mute, tuple) and all(isinstance(name, str) for name in self.mute)
+        if not names or not {*self.mute} <= {*CHANNELS}:
+            raise InputError(
+                f"mute is {shown(self.mute)}; give a tuple of some of {', '.join(CHANNELS)}"
+            )
+
 
 class SimulatedDevice:
     """A simulation library of the overlay of `bundle`, through which frames run."""
@@ -56,7 +67,7 @@ class SimulatedDevice:
         self.port = VerilatedPort(library, bundle.images, memory)
         self.turns = self.port.turns
         self._driver = open_driver(bundle, self.port)
-        self.port.write(REGISTERS.WATCHDOG.offset, watchdog_cycles)
+        self.port.write(REGISTERS.WATCHDOG.offset, as_count(watchdog_cycles, "watchdog_cycles", 0))
         self.clock_mhz = bundle.clock_mhz
 
     def load(self, network: Network) -> None:
@@ -86,7 +97,7 @@ class VerilatedDevice(SimulatedDevice):
         progress: Callable[[str], None] = lambda step: None,
         variant: Variant = EVERYDAY,
     ):
-        library = build_library(bundle.rtl, cache, progress, variant)
+        library = build_library(bundle.rtl, as_folder(cache, "cache"), progress, variant)
         super().__init__(bundle, library, memory, watchdog_cycles)
 
 

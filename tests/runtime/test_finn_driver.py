@@ -102,6 +102,6 @@ def test_what_is_no_batch_of_integers_is_refused(x, message, overlay):
 
 
 def test_a_batch_holds_a_sample_or_more(overlay):
-    with pytest.raises(InputError, match="a batch size of 0 can't be; give 1 or more"):
+    with pytest.raises(InputError, match="batch_size: 0 is out of range; give 1 or more"):
         overlay.batch_size = 0
     assert overlay.batch_size == 7
