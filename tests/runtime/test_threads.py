@@ -114,7 +114,7 @@ def test_calls_from_several_threads_are_exact_on_a_netlist(bundle, cache):
     from bitfold.build.synthesis.netlist import NetlistDevice
 
     device = NetlistDevice(bundle, cache)
-    hammer(Accelerator(bundle, device), 1000)
+    hammer(Accelerator(bundle, device), 25)
     device.close()
 
 
