@@ -24,6 +24,7 @@ from bitfold.overlays.packing import FrameLayout
 MAX_WEIGHT_BITS = 8
 MAX_LEVEL_BITS = 8
 MAX_UNROLLED_WEIGHTS = 1 << 16
+LARGEST_COMPARED = 2**31 - 1
 """A layer of as many bipolar weights is more than a xc7z020 holds as logic."""
 MAX_UNROLLED_CYCLES = 256
 """No layer has as many LUTs one behind the other, and more registers than those are of no use."""
@@ -118,6 +119,13 @@ def _stage(network: Network, node, fold: Fold) -> Stage:
             raise OverlayError(
                 f"{node.name}: {levels} thresholds a channel; the overlay takes at most "
                 f"{2**MAX_LEVEL_BITS - 1}: quantize the activation to {MAX_LEVEL_BITS} bits"
+            )
+        if source.encoding.maximum >= LARGEST_COMPARED:
+            raise OverlayError(
+                f"{node.name}: it compares {source.encoding}, but a dataflow overlay only what is "
+                f"below {LARGEST_COMPARED}, so that 32 bits hold a threshold above all; declare "
+                "the narrowest encoding, or use fewer inputs, or fewer bits for weights or "
+                "activations"
             )
         return ThresholdStage(
             node.name,

@@ -85,3 +85,10 @@ class ToolError(BitfoldError):
     def __init__(self, message: str = "", log: str = ""):
         super().__init__(message)
         self.log = log
+
+
+def shown(text: object, longest: int = 80) -> str:
+    """`text` from a file as part of a message of one line: printable characters, and not many."""
+    text = str(text)
+    text = text if len(text) <= longest else f"{text[: longest - 3]}..."
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

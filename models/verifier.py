@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bitfold.models.encoding import Encoding
+from bitfold.models.encoding import MAX_BITS, Encoding
 from bitfold.models.errors import InputError, NetworkError
 from bitfold.models.softmax import FORMS, MAX_CLASSES, MAX_SHIFT, WHOLE
 
@@ -87,9 +87,15 @@ def _check_dense(network: Network, node: Node, source, target) -> None:
         )
     low, high = accumulator_range(weight, source.encoding)
     if low < target.encoding.minimum or high > target.encoding.maximum:
-        raise NetworkError(
-            f"{node.name}: accumulators reach {low}..{high}, outside {target.encoding}; "
+        fits = low >= -(2 ** (MAX_BITS - 1)) and high < 2 ** (MAX_BITS - (low < 0))
+        remedy = (
             f"declare {Encoding.for_range(low, high).name}"
+            if fits
+            else f"sums have at most {MAX_BITS} bits: use fewer inputs, or fewer bits for weights "
+            "or activations"
+        )
+        raise NetworkError(
+            f"{node.name}: accumulators reach {low}..{high}, outside {target.encoding}; {remedy}"
         )
 
 

@@ -99,8 +99,8 @@ def _options(*options: Callable) -> Callable:
     return add
 
 
-def read(qonnx: Path, input_encoding, input_scale, name, say) -> Network:
-    """The network in `qonnx`."""
+def read(qonnx: Path, input_encoding, input_scale, name, say, **options) -> Network:
+    """The network in `qonnx`; `options` are those of read_qonnx."""
     say("loading FINN's passes")
     from bitfold.build.frontend import read_qonnx
 
@@ -110,6 +110,7 @@ def read(qonnx: Path, input_encoding, input_scale, name, say) -> Network:
         input_scale=input_scale,
         name=name,
         progress=say,
+        **options,
     )
 
 
@@ -195,16 +196,14 @@ def compile_qonnx(
     """
     output = output or qonnx.with_suffix(".bundle")
     with console.steps(f"compiling {qonnx.name}") as say:
-        network = read(qonnx, input_encoding, input_scale, name, say)
-        from bitfold.build.compiler import compile_dataflow
-        from bitfold.build.frontend import random_samples
+        from bitfold.build.frontend import CHECKED_SAMPLES, random_samples
 
-        checked = 0
+        checked = 0 if no_check else CHECKED_SAMPLES
+        options = input_encoding, input_scale, name
+        network = read(qonnx, *options, say, checked_samples=checked)
+        from bitfold.build.compiler import compile_dataflow
+
         samples = random_samples(network, 100)
-        if not no_check:
-            say("comparing with the QONNX file")
-            check(network, qonnx, samples)
-            checked = len(samples)
         network = HEADS[head](network)
         changed = network.changed_classes(network.quantize(samples))
         chosen = fold(network, clock_mhz=clock_mhz, **target)

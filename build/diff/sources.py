@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bitfold.build.diff.stages import Shown, parameter_of
-from bitfold.build.frontend import read_qonnx
+from bitfold.build.frontend import measurements, read_qonnx, trace_model, trace_source
 from bitfold.models.network import Network, Node
 
 if TYPE_CHECKING:
-    from bitfold.build.frontend.tracing import Trace, Traceable
+    from bitfold.build.frontend.tracing import Trace
     from bitfold.models.training import TrainedModel
 
 
@@ -24,15 +24,12 @@ class FileStage:
     """A QONNX file, executed by qonnx; its network is what it is lowered to."""
 
     label: str
-    file: Traceable
+    network: Network
+    path: Path
     bundle: None = None
 
-    @property
-    def network(self) -> Network:
-        return self.file.network
-
     def run(self, x: np.ndarray) -> Shown:
-        return _shown(self.file.execute(_measurements(self.network, x)))
+        return _shown(trace_source(self.network, self.path, _measurements(self.network, x)))
 
     def parameter(self, node: Node) -> np.ndarray | None:
         return parameter_of(self.network, node)
@@ -40,9 +37,10 @@ class FileStage:
 
 @dataclass(frozen=True)
 class ModelStage(FileStage):
-    """A trained model, computed by torch; `file` is its export."""
+    """A trained model, computed by torch; `path` is its export, in a `folder` of its own."""
 
     model: TrainedModel | None = None
+    folder: tempfile.TemporaryDirectory | None = None
 
     def run(self, x: np.ndarray) -> Shown:
         from bitfold.models.tracing import trace
@@ -50,14 +48,15 @@ class ModelStage(FileStage):
         x = _measurements(self.network, x)
         outputs, scores = trace(self.model, x)
         # The first is what the host does: the input's quantizer.
-        return _shown(self.file.integers(x, [output.values for output in outputs[1:]], scores))
+        layers = [output.values for output in outputs[1:]]
+        return _shown(trace_model(self.network, self.path, x, layers, scores))
 
 
 def open_file(
     label: str, path: Path, known: Network | None, say: Callable[[str], None]
 ) -> FileStage:
     """The QONNX file at `path`, whose input is read as it was for `known`. Raises FrontendError."""
-    return FileStage(label, _lower(path, known, say))
+    return FileStage(label, _lower(path, known, say), path)
 
 
 def open_model(label: str, path: Path, say: Callable[[str], None]) -> ModelStage:
@@ -67,31 +66,26 @@ def open_model(label: str, path: Path, say: Callable[[str], None]) -> ModelStage
     from bitfold.models.export import export_qonnx
 
     model = load_checkpoint(path)
-    with tempfile.TemporaryDirectory() as folder:
-        exported = Path(folder) / f"{path.stem}.onnx"
-        say("exporting")
-        export_qonnx(model, exported)
-        return ModelStage(label, _lower(exported, None, say), model=model)
+    folder = tempfile.TemporaryDirectory()
+    exported = Path(folder.name) / f"{path.stem}.onnx"
+    say("exporting")
+    export_qonnx(model, exported)
+    return ModelStage(label, _lower(exported, None, say), exported, model=model, folder=folder)
 
 
-def _lower(path: Path, known: Network | None, say: Callable[[str], None]) -> Traceable:
-    from bitfold.build.frontend.tracing import Traceable
-
+def _lower(path: Path, known: Network | None, say: Callable[[str], None]) -> Network:
     info = known.info if known else {}
     scale = info.get("input_scale")
-    network = read_qonnx(
+    return read_qonnx(
         path,
         input_encoding=info.get("input_encoding"),
         input_scale=None if scale is None else float(scale),
         progress=say,
     )
-    return Traceable.read(path, network)
 
 
 def _measurements(network: Network, x: np.ndarray) -> np.ndarray:
     """`x` as the file takes it, (rows, *sample_shape) float32; integers are the network's."""
-    from bitfold.build.frontend.comparison import measurements
-
     if np.issubdtype(np.asarray(x).dtype, np.integer):
         x = measurements(network, network.check_input(x))
     network.quantize(x)  # or says what is wrong with it

@@ -1,26 +1,34 @@
 """The front end: a QONNX file, from Brevitas or anyone else, to an integer Network.
 
+sandbox.py       a process with limits, in which all that touches a file is done
+reading.py       what is done there
+loading.py       the file's bytes                        screening.py  what is refused by its form
 source.py        the file as a chain of operations       operators.py  what each operator means
 layers.py        the chain cut into host steps, layers   weights.py, naming.py, edges.py: its parts
 streamlining.py  FINN's passes on the layers, which chain.py writes as a graph
 thresholds.py    every threshold moved to where the file itself switches
 lowering.py      layers and constants made a Network
 comparison.py    a Network beside its file, which qonnx executes
+tracing.py       the integers behind what the file, or its model, computes
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bitfold.models.errors import FrontendError, NetworkError
+from bitfold.build.frontend.sandbox import Limits, call
 from bitfold.models.network import Network
 
 if TYPE_CHECKING:
     from bitfold.build.frontend.comparison import Comparison
+    from bitfold.build.frontend.tracing import Trace
+
+CHECKED_SAMPLES = 100
+"""On which a network is compared with its file when it is read."""
 
 # onnx, qonnx and FINN take a moment to load, so the functions import what they need.
 
@@ -32,6 +40,8 @@ def read_qonnx(
     input_scale: float | None = None,
     name: str | None = None,
     progress: Callable[[str], None] | None = None,
+    checked_samples: int = CHECKED_SAMPLES,
+    limits: Limits | None = None,
 ) -> Network:
     """Reads a QONNX file and lowers it to integers with FINN's passes.
 
@@ -42,42 +52,23 @@ def read_qonnx(
     the last layer or quantizer becomes `network.head`; a final ArgMax or TopK is dropped, as
     `network.classes` does the same.
 
-    Every threshold is where the file's own float32 arithmetic switches. Two layers with equal
-    integers share one parameter. `name` is by default what the file calls itself, or its own
-    name; `progress` is called with each step. Raises FrontendError; where nodes can't be lowered,
-    it lists all of them.
+    Every threshold is where the file's own float32 arithmetic switches, and the network is
+    compared with the file on `checked_samples` random samples. Two layers with equal integers
+    share one parameter. `name` is by default what the file calls itself, or its own name;
+    `progress` is called with each step.
+
+    The file may come from anyone: it is read in a process with `limits`, by default more than any
+    network of its size needs. Raises FrontendError; where nodes can't be lowered, it lists all of
+    them.
     """
     path = Path(path)
-    progress = progress or _ignore
-    try:
-        from bitfold.build.frontend import layers, lowering, problems, source
-
-        progress(f"reading {path.name}")
-        graph = source.read_source(path)
-        declared = layers.given_input(graph, input_encoding, input_scale)
-        plan, found = layers.cut(graph, declared)
-        problems.refuse(str(path), found)
-        info = {"source": path.name}
-        for key in ("topology", "quantization", "dataset", "feature_names"):
-            if f"bitfold.{key}" in graph.metadata:
-                info[key] = graph.metadata[f"bitfold.{key}"]
-        if input_encoding:
-            scale = 1.0 if input_scale is None else input_scale
-            info.update(input_encoding=input_encoding, input_scale=repr(float(scale)))
-        name = name or graph.metadata.get("bitfold.name") or path.stem
-        return lowering.lower(graph, plan, name, info, progress)
-    except FrontendError:
-        raise
-    except NetworkError as error:
-        raise FrontendError(f"{path}: {error}") from error
-    except Exception as error:
-        raise FrontendError(
-            f"{path}: {error!r} while reading; the file is damaged or has a form that was not "
-            "foreseen: report it"
-        ) from error
+    arguments = input_encoding, input_scale, name, checked_samples
+    return _call("read", path, *arguments, limits=limits, progress=progress or _ignore)
 
 
-def verify_against_source(network: Network, path: str | Path, x: np.ndarray) -> Comparison:
+def verify_against_source(
+    network: Network, path: str | Path, x: np.ndarray, limits: Limits | None = None
+) -> Comparison:
     """Runs `network` and, through qonnx's executor, the file it was read from on the same samples.
 
     `x`: (rows, *sample_shape) float32, as the file takes them. Compares the integers of every
@@ -85,9 +76,34 @@ def verify_against_source(network: Network, path: str | Path, x: np.ndarray) -> 
     or says which samples differ and in which layer first. Raises FrontendError where the file is
     not the network's or can't be executed, InputError for samples that don't fit.
     """
-    from bitfold.build.frontend.comparison import compare
+    return _call("compare", Path(path), network, np.asarray(x, np.float32), limits=limits)
 
-    return compare(network, Path(path), x)
+
+def trace_source(network: Network, path: Path, x: np.ndarray) -> Trace:
+    """The integers behind what qonnx's executor makes of `x` (rows, *sample_shape) float32.
+
+    `path` is the file that `network` was read from. Raises FrontendError.
+    """
+    return _call("trace_file", path, network, np.asarray(x, np.float32))
+
+
+def trace_model(
+    network: Network, path: Path, x: np.ndarray, layers: Sequence[np.ndarray], scores: np.ndarray
+) -> Trace:
+    """The integers behind what the model gave that was exported to the file at `path`.
+
+    `layers`: float32 of each sum and of each quantizer behind the input's, in order. Raises
+    FrontendError where the file has others.
+    """
+    return _call("trace_model", path, network, x, layers, scores)
+
+
+def source_scores(path: Path, x: np.ndarray) -> np.ndarray:
+    """What qonnx's executor makes of `x` (rows, *sample_shape) float32: the file's output.
+
+    Raises FrontendError.
+    """
+    return _call("scores", path, np.asarray(x, np.float32))
 
 
 def random_samples(network: Network, rows: int, seed: int = 0) -> np.ndarray:
@@ -103,6 +119,21 @@ def measurements(network: Network, x: np.ndarray) -> np.ndarray:
     from bitfold.build.frontend.comparison import measurements
 
     return measurements(network, x)
+
+
+def _call(
+    what: str,
+    path: Path,
+    *arguments: Any,
+    limits: Limits | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Any:
+    """A function of reading.py, in a process of its own."""
+    from bitfold.build.frontend import reading
+
+    rows = [len(a) for a in arguments if isinstance(a, np.ndarray)]
+    limits = limits or Limits.for_file(path, max(rows, default=0))
+    return call(str(path), limits, getattr(reading, what), path, *arguments, progress=progress)
 
 
 def _ignore(step: str) -> None:

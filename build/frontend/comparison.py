@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -15,11 +14,10 @@ from qonnx.transformation.fold_constants import FoldConstants
 from qonnx.transformation.infer_shapes import InferShapes
 
 from bitfold.build.frontend import operators
-from bitfold.build.frontend.layers import Plan, cut, given_input
-from bitfold.build.frontend.problems import refuse
+from bitfold.build.frontend.layers import Plan
 from bitfold.build.frontend.quiet import quiet
-from bitfold.build.frontend.source import Source, read_source
-from bitfold.models.errors import FrontendError
+from bitfold.build.frontend.source import Operation, Source
+from bitfold.models.errors import FrontendError, shown
 from bitfold.models.network import Dense, Network, Threshold
 
 # Scores are float32 on both sides. Where scales are no powers of two, the source rounds each
@@ -58,21 +56,9 @@ class Comparison:
         return len(self.mismatches) == len(self.rounded)
 
 
-def read_plan(path: Path, network: Network) -> tuple[Source, Plan]:
-    """The file that `network` was made of, cut as it was then. Raises FrontendError."""
-    source = read_source(path)
-    scale = network.info.get("input_scale")
-    declared = given_input(
-        source, network.info.get("input_encoding"), None if scale is None else float(scale)
-    )
-    plan, problems = cut(source, declared)
-    refuse(str(path), problems)
-    return source, plan
-
-
-def compare(network: Network, path: Path, x: np.ndarray) -> Comparison:
-    """See `bitfold.build.frontend.verify_against_source`."""
-    source, plan = read_plan(path, network)
+def compare(network: Network, source: Source, plan: Plan, x: np.ndarray) -> Comparison:
+    """See `bitfold.build.frontend.verify_against_source`; `plan` is that of the network's file."""
+    path = source.path
     if source.sample_shape != network.sample_shape:
         raise FrontendError(
             f"{path}: takes samples of shape {source.sample_shape}, but {network.name} takes "
@@ -131,19 +117,28 @@ def _compare_scores(
     network: Network, source: Source, outputs: np.ndarray, tensors: Mapping[str, np.ndarray]
 ) -> tuple[np.ndarray, float]:
     """Which rows have other scores, or another class where the source gives one; the difference."""
-    choice = next((o for o in source.chain if o.kind in operators.CHOICE), None)
-    name = choice.input if choice else source.model.graph.output[0].name
-    expected = tensors[name].reshape(len(outputs), -1)
+    choice = _choice(source)
+    expected = tensors[scores_of(source)].reshape(len(outputs), -1)
     classes = tensors[choice.output].reshape(-1) if choice else expected.argmax(axis=1)
     if network.decides_class:
         return network.classes(outputs) != classes, 0.0
     scores = network.scores(outputs)
     difference = np.abs(scores - expected)
     limit = _SCORE_TOLERANCE * np.maximum(1, np.abs(expected).max(axis=1, keepdims=True))
-    wrong = (difference > limit).any(axis=1)
+    wrong = ~(difference <= limit).all(axis=1)  # also where a score is not a number
     if choice:
         wrong |= network.classes(outputs) != classes
     return wrong, float(difference.max())
+
+
+def scores_of(source: Source) -> str:
+    """The tensor of the scores: the output, or what its class is chosen by."""
+    choice = _choice(source)
+    return choice.input if choice else source.model.graph.output[0].name
+
+
+def _choice(source: Source) -> Operation | None:
+    return next((o for o in source.chain if o.kind in operators.CHOICE), None)
 
 
 def random_samples(network: Network, rows: int, seed: int = 0) -> np.ndarray:
@@ -202,5 +197,5 @@ def execute(source: Source, x: np.ndarray) -> dict[str, np.ndarray]:
             return execute_onnx(wrapper, {source.input: shaped}, return_full_exec_context=True)
     except Exception as error:
         raise FrontendError(
-            f"{source.path}: qonnx can't execute it ({' '.join(str(error).split())[:300]})"
+            f"{source.path}: qonnx can't execute it ({shown(' '.join(str(error).split()), 300)})"
         ) from error

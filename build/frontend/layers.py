@@ -224,6 +224,7 @@ class _Cutter:
             _scalar_if_equal(row_scales * reals.scale.max()),
             offset=_scalar_if_equal(matrix @ shift + term),
         )
+        _check_sums(integers, self.reals)
         self.layers.append(Linear(name, integers, self.reals, operation))
 
     def _activate(self) -> None:
@@ -298,6 +299,16 @@ def _scalar_if_equal(values: np.ndarray) -> np.ndarray:
 def _last_quantizer(operations: Sequence[Operation]) -> int | None:
     places = [i for i, o in enumerate(operations) if o.kind in operators.QUANTIZER]
     return places[-1] if places else None
+
+
+def _check_sums(integers: np.ndarray, reals: Reals) -> None:
+    """Raises UnlowerableError where float32 does not hold the terms of the source's own sums."""
+    used = integers.any(axis=1)
+    operators.check_scale(np.broadcast_to(np.abs(reals.scale), used.shape)[used])
+    if not (np.abs(reals.offset) <= operators.LARGEST_BIAS).all():
+        raise UnlowerableError(
+            f"its bias is not a number up to {operators.LARGEST_BIAS:g}", "train it again"
+        )
 
 
 def _fits(operation: Operation) -> bool:
@@ -379,7 +390,7 @@ def _matrix_and_term(operation: Operation) -> tuple[np.ndarray, np.ndarray]:
     bias = operation.operand(2)
     if bias is None:
         return matrix, np.float64(0)
-    if bias.size not in (1, len(matrix)):
+    if bias.size not in (1, len(matrix)) or (bias.ndim and bias.size != bias.shape[-1]):
         raise UnlowerableError(f"its bias has shape {bias.shape}", "use one value a row")
     bias = bias.astype(np.float64).reshape(-1) * attributes.get("beta", 1.0)
     return matrix, bias if bias.size > 1 else bias[0]

@@ -34,6 +34,7 @@ def lower(
             lowering.problems.append(Problem(node.name, node.kind, error.reason, error.remedy))
     refuse(str(source.path), lowering.problems)
     outputs = lowering.tensors[lowering.tensor].size
+    labels = source.names("class_names")
     return Network(
         name=name,
         sample_shape=source.sample_shape,
@@ -44,7 +45,7 @@ def lower(
         parameters=lowering.parameters,
         nodes=tuple(lowering.nodes),
         head=plan.head,
-        labels=source.labels if len(source.labels) == outputs else (),
+        labels=labels if len(labels) == outputs else (),
         info=info,
     )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import ast
+import re
 
 import onnx
+
+_QUOTED = re.compile(r"'([^'\\]*)'")
 
 
 def module_path(node: onnx.NodeProto, weight: str) -> str | None:
@@ -15,7 +17,8 @@ def module_path(node: onnx.NodeProto, weight: str) -> str | None:
     """
     for entry in node.metadata_props:
         if entry.key == "pkg.torch.onnx.name_scopes":
-            scopes = [scope for scope in ast.literal_eval(entry.value)[:-1] if scope]
+            # A list of strings as Python writes it, of which the last is the operator's own.
+            scopes = [scope for scope in _QUOTED.findall(entry.value)[:-1] if scope]
             if scopes:
                 return scopes[-1]
     path = ""

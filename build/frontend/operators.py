@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 
 from bitfold.build.frontend.problems import UnlowerableError
 from bitfold.build.frontend.reals import Reals
@@ -27,6 +28,7 @@ MONOTONE = {
     *("Relu", "LeakyRelu", "PRelu", "Clip", "Tanh", "Sigmoid", "HardSigmoid"),
     *("Elu", "Selu", "Softplus", "Softsign"),
 }
+QONNX_DOMAIN = "qonnx.custom_op.general"
 QONNX_OPERATORS = {"Quant", "IntQuant", "BipolarQuant", "MultiThreshold"}
 QUANTIZER = {*QONNX_OPERATORS, "QuantizeLinear"}
 DENSE = {"MatMul", "Gemm"}
@@ -34,6 +36,57 @@ CHOICE = {"ArgMax", "TopK"}
 # What only the host can do, behind the last layer.
 HOST = {kind for kind in HOST_OPS if kind not in AFFINE | MONOTONE | QUANTIZER}
 KNOWN = SHAPE | AFFINE | MONOTONE | QUANTIZER | DENSE | CHOICE | HOST
+
+# Operators that may make a constant of constants, or that an error can look past. All of them
+# compute outputs of their inputs and do nothing else: no chance, no control flow, no files.
+_SAFE = {
+    *KNOWN,
+    *("Constant", "ConstantOfShape", "EyeLike", "Range", "Shape", "Size"),
+    *("Concat", "Split", "Slice", "Gather", "GatherElements", "GatherND", "ScatterElements"),
+    *("ScatterND", "Expand", "Tile", "Pad", "Where", "DepthToSpace", "SpaceToDepth"),
+    *("Abs", "Sign", "Ceil", "Floor", "Round", "Sqrt", "Exp", "Log", "Reciprocal", "Pow", "Mod"),
+    *("Sin", "Cos", "Erf", "Gelu", "HardSwish", "Mish", "ThresholdedRelu", "LogSoftmax"),
+    *("Min", "Max", "Sum", "Mean", "And", "Or", "Xor", "Not", "Equal", "Greater", "Less"),
+    *("GreaterOrEqual", "LessOrEqual", "IsNaN", "IsInf", "BitShift", "CumSum", "Einsum"),
+    *("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2"),
+    *("Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"),
+    *("LayerNormalization", "InstanceNormalization", "GroupNormalization", "LRN"),
+    *("LSTM", "GRU", "RNN", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger"),
+    *("QLinearMatMul", "QLinearConv"),
+}
+_SUBGRAPHS = {
+    *(onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS),
+    *(onnx.AttributeProto.SPARSE_TENSOR, onnx.AttributeProto.SPARSE_TENSORS),
+    *(onnx.AttributeProto.TYPE_PROTO, onnx.AttributeProto.TYPE_PROTOS),
+}
+
+
+def is_known(node: onnx.NodeProto) -> bool:
+    """Whether the front end has a meaning for a node that depends on the input."""
+    return node.op_type in KNOWN and is_safe(node)
+
+
+def is_safe(node: onnx.NodeProto) -> bool:
+    """Whether a node may be executed: qonnx would import a module that its domain names."""
+    domain, operators = (
+        ("", _SAFE) if node.op_type not in QONNX_OPERATORS else (QONNX_DOMAIN, KNOWN)
+    )
+    return node.domain == domain and node.op_type in operators and not has_subgraph(node)
+
+
+def has_subgraph(node: onnx.NodeProto) -> bool:
+    """Whether a node has an attribute that is more than numbers, strings and dense tensors."""
+    return any(attribute.type in _SUBGRAPHS for attribute in node.attribute)
+
+
+LEAST_SCALE, LARGEST_SCALE = 1e-30, 1e28
+"""What an integer may be worth, of a tensor and of sums: what 32 bits of them are worth is far from
+the ends of float32, 1e-38 and 3e38."""
+LARGEST_BIAS = 1e37
+
+_LAYER_BITS = 8
+# Of float32 beside the scale, for what 8 bits stand for: 2^-15 is what rounding needs.
+_LARGEST_ERROR = 2**-12
 
 
 @dataclass(frozen=True)
@@ -56,6 +109,8 @@ class Quantizer:
 def check_shape(operation: Operation) -> None:
     """Raises UnlowerableError unless an operation of SHAPE keeps samples apart and in order."""
     before, after = operation.sample, operation.result
+    if operation.kind == "Dropout" and np.any(operation.operand(2)):
+        raise UnlowerableError("it drops values at random", "export in evaluation mode")
     if operation.kind == "Cast":
         if after.dtype != np.float32:
             raise UnlowerableError(f"it casts to {after.dtype}", "keep activations in float32")
@@ -112,6 +167,8 @@ def _factor_and_term(operation: Operation) -> tuple[np.ndarray, np.ndarray]:
     kind = operation.kind
     zero, one = np.float64(0), np.float64(1)
     if kind == "BatchNormalization":
+        if operation.attributes.get("training_mode", 0):
+            raise UnlowerableError("it depends on the whole batch", "export in evaluation mode")
         gamma, beta, mean, variance = (
             per_channel(operation, operation.operand(index)) for index in range(1, 5)
         )
@@ -142,7 +199,10 @@ def _factor_and_term(operation: Operation) -> tuple[np.ndarray, np.ndarray]:
 def quantizer(operation: Operation) -> Quantizer:
     """What an operation of QUANTIZER gives. Raises UnlowerableError for integers beyond 32 bits."""
     if operation.kind == "BipolarQuant":
-        scale = per_feature(operation, operation.operand(1))
+        scale = operation.operand(1)
+        if scale is None:
+            raise UnlowerableError("its scale is not constant", "export in evaluation mode")
+        scale = per_feature(operation, scale)
         result = Quantizer(Encoding.of("BIPOLAR"), -1, 1, Reals(scale))
     elif operation.kind == "MultiThreshold":
         result = _multi_threshold(operation)
@@ -150,9 +210,44 @@ def quantizer(operation: Operation) -> Quantizer:
         result = _quantize_linear(operation)
     else:
         result = _quant(operation)
-    if not ((result.reals.scale > 0) & np.isfinite(result.reals.scale)).all():
-        raise UnlowerableError("its scale is not positive", "export with positive scales")
+    if operation.result.dtype != np.float32:
+        raise UnlowerableError(
+            f"it gives {operation.result.dtype}", "use float32 for scales and zero points"
+        )
+    _check_reals(result)
     return result
+
+
+def _check_reals(quantizer: Quantizer) -> None:
+    """Raises UnlowerableError unless float32 holds what the integers stand for as well as any
+    number: what it rounds by much, the file and the integer network would see differently."""
+    reals = quantizer.reals
+    if not (reals.scale > 0).all():
+        raise UnlowerableError("its scale is not positive", "export with positive scales")
+    if quantizer.encoding.bits > _LAYER_BITS:
+        return  # no layer takes it, and the host computes as the file does
+    with np.errstate(all="ignore"):
+        integers = np.array([quantizer.minimum, quantizer.maximum])[:, None]
+        extent = np.abs(reals.exactly(integers)).max() + np.abs(reals.zero * reals.scale).max()
+        coarse = ~(np.spacing(np.float32(extent)) <= reals.scale.min() * _LARGEST_ERROR)
+    check_scale(reals.scale)
+    if coarse:
+        raise UnlowerableError(
+            "its zero point or bias is so large beside its scale that float32 can't tell its "
+            "integers apart",
+            "use a zero point among the integers, and a bias of that size",
+        )
+
+
+def check_scale(scale: np.ndarray) -> None:
+    """Raises UnlowerableError for a scale so small or large that products with it leave float32."""
+    outside = ~((scale >= LEAST_SCALE) & (scale <= LARGEST_SCALE))
+    if outside.any():
+        raise UnlowerableError(
+            f"an integer is worth {np.asarray(scale)[outside].flat[0]:g} there, beyond "
+            f"{LEAST_SCALE:g} to {LARGEST_SCALE:g}, where float32 holds sums of products",
+            "scale the model",
+        )
 
 
 def encoding_of_range(minimum: int, maximum: int) -> Encoding:
@@ -163,7 +258,9 @@ def encoding_of_range(minimum: int, maximum: int) -> Encoding:
 
 
 def _integers(minimum: float, maximum: float, reals: Reals) -> Quantizer:
-    if minimum != int(minimum) or maximum != int(maximum) or not minimum < maximum:
+    finite = np.isfinite(minimum) and np.isfinite(maximum)
+    whole = finite and minimum == int(minimum) and maximum == int(maximum)
+    if not (whole and minimum < maximum):
         raise UnlowerableError(
             f"its integers would run from {minimum:g} to {maximum:g}",
             "use a whole number of bits, at least 1",
@@ -192,6 +289,8 @@ def _quant(operation: Operation) -> Quantizer:
     reals = Reals(scale, zero_point)
     if bits == 1 and signed:  # which QONNX takes to be bipolar
         return Quantizer(Encoding.of("BIPOLAR"), -1, 1, reals)
+    if not abs(bits) <= 64:
+        raise UnlowerableError(f"its bit width is {bits:g}", "quantize to at most 8 bits")
     if signed:
         minimum, maximum = -(2.0 ** (bits - 1)) + narrow, 2.0 ** (bits - 1) - 1
     else:
@@ -200,11 +299,16 @@ def _quant(operation: Operation) -> Quantizer:
 
 
 def _multi_threshold(operation: Operation) -> Quantizer:
-    levels = operation.operand(1).shape[1]
+    thresholds = operation.operand(1)
+    if thresholds is None or thresholds.ndim != 2:
+        raise UnlowerableError("its thresholds are no constant matrix", "export it again")
+    levels = thresholds.shape[1]
     scale = np.float64(operation.attributes.get("out_scale", 1.0))
     bias = np.float64(operation.attributes.get("out_bias", 0.0))
     if (scale, bias, levels) == (2, -1, 1):
         return Quantizer(Encoding.of("BIPOLAR"), -1, 1, Reals(np.float64(1)))
+    if not (np.isfinite(scale) and np.isfinite(bias)):
+        raise UnlowerableError("its out_scale or out_bias is not finite", "export it again")
     if scale == 1 and bias == int(bias):
         return _integers(bias, bias + levels, Reals(scale))
     return _integers(0, levels, Reals(scale, offset=bias))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bitfold.models.errors import FrontendError
+from bitfold.models.errors import FrontendError, shown
 
 
 class UnlowerableError(Exception):
@@ -27,7 +27,7 @@ class Problem:
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.node} ({self.op}): {self.reason}; {self.remedy}"
+        return f"{shown(self.node)} ({shown(self.op)}): {self.reason}; {self.remedy}"
 
 
 def refuse(source: str, problems: Sequence[Problem]) -> None:

@@ -21,7 +21,11 @@ class Reals:
 
     def of(self, integers: np.ndarray) -> np.ndarray:
         """(rows, features) integers to float32: the exact value, rounded once."""
-        return ((integers - self.zero) * self.scale + self.offset).astype(np.float32)
+        return self.exactly(integers).astype(np.float32)
+
+    def exactly(self, integers: np.ndarray) -> np.ndarray:
+        """(rows, features) integers to float64."""
+        return (integers - self.zero) * self.scale + self.offset
 
     def integers(self, reals: np.ndarray) -> np.ndarray:
         """(rows, features) reals to the int64 that they stand for."""

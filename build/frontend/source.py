@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,18 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
-from onnx import helper, inliner, numpy_helper
+from onnx import helper, numpy_helper
 
 from bitfold.build.frontend.execution import NodeRunner
-from bitfold.build.frontend.operators import KNOWN, QONNX_OPERATORS
+from bitfold.build.frontend.loading import load
+from bitfold.build.frontend.operators import is_known, is_safe
 from bitfold.build.frontend.problems import (
     Problem,
     UnlowerableError,
     joins_branches,
     unsupported,
 )
-from bitfold.models.errors import FrontendError
+from bitfold.build.frontend.screening import label, screen
+from bitfold.models.errors import FrontendError, shown
+from bitfold.models.json_files import parse_json
 
 _QUANTIZERS = ("Quant", "IntQuant", "BipolarQuant", "QuantizeLinear", "DequantizeLinear")
 
@@ -99,12 +100,13 @@ class Source:
         """What the file says of itself; bitfold's own exporter says it under `bitfold.*`."""
         return {entry.key: entry.value for entry in self.model.metadata_props}
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The class names that the file lists, if it does."""
+    def names(self, key: str) -> tuple[str, ...]:
+        """The names that the file lists under `bitfold.` and `key`, as JSON; () where there are
+        none."""
         try:
-            names = json.loads(self.metadata.get("bitfold.class_names", "[]"))
-        except ValueError:
+            text = self.metadata.get(f"bitfold.{key}", "[]")
+            names = parse_json(text, FrontendError, str(self.path), "export it again")
+        except FrontendError:
             return ()
         return tuple(map(str, names)) if isinstance(names, list) else ()
 
@@ -136,7 +138,7 @@ class Source:
 
 def read_source(path: Path) -> Source:
     """Raises FrontendError for what is no graph with one input; notes all else as problems."""
-    model = _load(path)
+    model = screen(path, load(path))
     graph = model.graph
     try:
         values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
@@ -160,36 +162,6 @@ def read_source(path: Path) -> Source:
         )
     problems = tuple(walk.problems)
     return Source(path, model, inputs[0].name, sample, chain, problems, walk.makers, values)
-
-
-def _load(path: Path) -> onnx.ModelProto:
-    if not path.is_file():
-        raise FrontendError(f"{path}: there is no such file; export the network to it first")
-    if path.suffix == ".safetensors":
-        raise FrontendError(f"{path}: a checkpoint and not QONNX; first `bitfold export {path}`")
-    try:
-        model = onnx.load(str(path))
-    except (DecodeError, ValueError, TypeError) as error:
-        raise FrontendError(
-            f"{path}: not a readable ONNX file ({error}); it is truncated, damaged or of another "
-            "format: export it again"
-        ) from error
-    except Exception as error:  # onnx raises its own for tensors that stand in a second file
-        raise FrontendError(
-            f"{path}: can't be read ({error}); keep its external data beside it"
-        ) from error
-    if not model.graph.node:
-        raise FrontendError(
-            f"{path}: not an ONNX graph, or one without nodes; it is truncated, damaged or of "
-            "another format: export it again"
-        )
-    if model.functions:
-        model = inliner.inline_local_functions(model)
-    for node in model.graph.node:
-        # Brevitas and FINN once had domains of their own for what is QONNX now.
-        if node.op_type in QONNX_OPERATORS:
-            node.domain = "qonnx.custom_op.general"
-    return model
 
 
 def _sample(path: Path, value: onnx.ValueInfoProto) -> np.ndarray:
@@ -231,22 +203,13 @@ class _Walk:
         chain = []
         for index, node in enumerate(self.graph.node):
             if not self.needed.isdisjoint(node.output):
-                name = node.name or f"node {index}, which makes {node.output[0]}"
-                operation = self._visit(name, node)
+                operation = self._visit(label(node, index), node)
                 if operation:
                     chain.append(operation)
         return _join_quantize_dequantize(chain)
 
     def _visit(self, name: str, node: onnx.NodeProto) -> Operation | None:
         inputs = [name for name in node.input if name]
-        for source in inputs:
-            if not (source in self.values or source in self.dependent or source in self.unknown):
-                error = UnlowerableError(
-                    f"nothing before it makes its input {source}",
-                    "the file is damaged or not in topological order: export it again",
-                )
-                self._note(name, node.op_type, error)
-                self.unknown.add(source)
         moving = [i for i in inputs if i in self.dependent]
         if not moving:
             self._constant(name, node, self.values)
@@ -269,7 +232,9 @@ class _Walk:
 
     def _constant(self, name: str, node: onnx.NodeProto, inputs: Mapping) -> None:
         outputs = None
-        if self.unknown.isdisjoint(node.input):
+        if not is_safe(node):
+            self._note(name, node.op_type, unsupported(node.op_type))
+        elif self.unknown.isdisjoint(node.input):
             try:
                 outputs = NodeRunner(node, self.versions)(inputs)
             except Exception as error:
@@ -283,16 +248,16 @@ class _Walk:
     def _operation(self, name: str, node: onnx.NodeProto, moving: list[str]) -> Operation | None:
         if len(moving) > 1:
             self._note(name, node.op_type, joins_branches(node.op_type))
-        elif node.op_type not in KNOWN:
+        elif not is_known(node):
             self._note(name, node.op_type, unsupported(node.op_type))
-        known = len(moving) == 1 and node.op_type in KNOWN
+        known = len(moving) == 1 and is_known(node)
         constants = {i: self.values[i] for i in node.input if i in self.values}
         samples = {i: self.dependent[i] for i in moving}
         runner = NodeRunner(node, self.versions)
         outputs = dict.fromkeys(node.output)
         # Behind a node that can't be executed nothing is known but the operators.
         blind = any(sample is None for sample in samples.values())
-        if not blind and self.unknown.isdisjoint(node.input):
+        if is_safe(node) and not blind and self.unknown.isdisjoint(node.input):
             try:
                 outputs = runner({**constants, **samples})
             except Exception as error:
@@ -308,7 +273,7 @@ class _Walk:
 
 def _not_executable(error: Exception) -> UnlowerableError:
     return UnlowerableError(
-        f"it can't be executed ({' '.join(str(error).split())[:200]})",
+        f"it can't be executed ({shown(' '.join(str(error).split()), 200)})",
         "check it with onnxruntime, or export it again with operators of ONNX and QONNX",
     )
 

@@ -26,15 +26,8 @@ def streamline(plan: Plan, progress: Callable[[str], None]) -> list[np.ndarray]:
 
     Raises FrontendError if a pass fails, or leaves anything behind between the layers.
     """
-    try:
-        with quiet():
-            passes = _passes()
-    except ImportError as error:
-        raise FrontendError(
-            f"FINN's passes can't be imported ({error}); pip install 'bitfold[compile]'"
-        ) from error
     model = _normal_form(plan)
-    for transformation in passes:
+    for transformation in load_passes():
         name = type(transformation).__name__
         progress(f"FINN: {name}")
         try:
@@ -45,14 +38,21 @@ def streamline(plan: Plan, progress: Callable[[str], None]) -> list[np.ndarray]:
     return _read(model, plan.layers)
 
 
-def _passes() -> list:
+def load_passes() -> list:
     """The passes of FINN's `Streamline` that dense layers in normal form need, in its order.
 
     But for the last, `Absorb1BitMulIntoMatMul`: it asks of each weight in Python whether it may be
     negated (30 us, a minute for a large network), and where one may not, it does nothing.
-    """
-    from finn.transformation.streamline import absorb, collapse_repeated, reorder
 
+    Raises FrontendError where FINN can't be imported.
+    """
+    try:
+        with quiet():
+            from finn.transformation.streamline import absorb, collapse_repeated, reorder
+    except ImportError as error:
+        raise FrontendError(
+            f"FINN's passes can't be imported ({error}); pip install 'bitfold[compile]'"
+        ) from error
     return [
         reorder.MoveAddPastMul(),
         collapse_repeated.CollapseRepeatedAdd(),

@@ -11,10 +11,8 @@ from bitfold.build.frontend.problems import UnlowerableError
 from bitfold.models.encoding import Encoding
 
 MAX_BITS = 8
-# A float32 product of a scale and an integer below 2^16 is this close to a multiple of the scale.
-_TOLERANCE = 0.01
-# A scale that is guessed from the values has to fit this much better.
-_GUESS_TOLERANCE = 1e-4
+# A weight is that close to an integer times its scale, of that integer: some roundings of float32.
+_TOLERANCE = 1e-6
 
 
 def integer_rows(matrix: np.ndarray, scales: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -28,10 +26,10 @@ def integer_rows(matrix: np.ndarray, scales: Sequence[np.ndarray]) -> tuple[np.n
     if not np.isfinite(matrix).all():
         raise UnlowerableError("a weight is infinite or not a number", "train it again")
     too_wide = None
-    for scale, tolerance in _candidates(matrix, scales):
+    for scale in _candidates(matrix, scales):
         ratio = matrix / scale[:, None]
         integers = np.rint(ratio)
-        if np.abs(ratio - integers).max() <= tolerance:
+        if (np.abs(ratio - integers) <= _TOLERANCE * np.maximum(np.abs(integers), 1)).all():
             bits = narrowest(integers).bits if np.abs(integers).max() < 2**31 else 33
             if bits <= MAX_BITS:
                 return integers.astype(np.int64), scale
@@ -54,17 +52,15 @@ def narrowest(values: np.ndarray) -> Encoding:
     return encoding_of_range(int(values.min()), int(values.max()))
 
 
-def _candidates(
-    matrix: np.ndarray, scales: Sequence[np.ndarray]
-) -> Iterable[tuple[np.ndarray, float]]:
-    """Scales (rows,) to try, and how far from an integer a weight may then be."""
+def _candidates(matrix: np.ndarray, scales: Sequence[np.ndarray]) -> Iterable[np.ndarray]:
+    """Scales (rows,) to try."""
     rows = len(matrix)
     for scale in scales:
         scale = np.abs(np.asarray(scale, np.float64).reshape(-1))
-        if scale.size in (1, rows) and scale.all():
-            yield np.broadcast_to(scale, rows), _TOLERANCE
+        if scale.size in (1, rows) and scale.all() and np.isfinite(scale).all():
+            yield np.broadcast_to(scale, rows)
     largest = np.abs(matrix).max(axis=1)
     largest[largest == 0] = 1
     for extent in (np.full(rows, largest.max()), largest):
         for integer in range(1, 2 ** (MAX_BITS - 1) + 1):
-            yield extent / integer, _GUESS_TOLERANCE
+            yield extent / integer

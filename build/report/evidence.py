@@ -100,14 +100,14 @@ def _torch(x: np.ndarray, qonnx: Path | None, model: TrainedModel | None) -> dic
         return not_run(*what, _NO_SOURCE)
     if model is None:
         return not_run(*what, "the checkpoint is not here; name it with `--checkpoint`")
-    from bitfold.models.export import execute
+    from bitfold.build.frontend import source_scores
 
     if len(model.feature_names) != x.shape[1]:
         raise TrainingError(
             f"{model.name}: takes {len(model.feature_names)} features, but {qonnx.name} takes "
             f"{x.shape[1]}; give the checkpoint that the file was exported from"
         )
-    wrong = (model.scores(x) != execute(qonnx, x)).any(axis=1)
+    wrong = (model.scores(x) != source_scores(qonnx, x)).any(axis=1)
     return stage(*what, len(x), int(wrong.sum()))
 
 
