@@ -185,6 +185,7 @@ class _Cutter:
         """The first quantizer: it and all before it is done by the host."""
         # Set before anything is refused: what follows is not to be blamed for it.
         steps, self.pending = self.pending, []
+        self._set_integers(_ANY_INPUT)
         integers = operators.quantizer(operation)
         self._set_integers(integers)
         self.input = integers
@@ -231,9 +232,7 @@ class _Cutter:
         """Makes pending operations an activation, and what is behind it part of what it means."""
         pending, self.pending = self.pending, []
         if self.integers is None:
-            # Said once; a bipolar input in its place lets the search for problems go on.
-            self.input = Quantizer(Encoding.of("BIPOLAR"), -1, 1, Reals(np.float64(1)))
-            self._set_integers(self.input)
+            self._set_integers(_ANY_INPUT)  # said once
             raise UnlowerableError(*_NO_INPUT_QUANTIZER)
         quantized = _last_quantizer(pending)
         if quantized is not None:
@@ -396,6 +395,8 @@ def _matrix_and_term(operation: Operation) -> tuple[np.ndarray, np.ndarray]:
     return matrix, bias if bias.size > 1 else bias[0]
 
 
+# In place of what the file does not have, so that the search for problems can go on.
+_ANY_INPUT = Quantizer(Encoding.of("BIPOLAR"), -1, 1, Reals(np.float64(1)))
 _NO_INPUT_QUANTIZER = (
     "the input reaches it without being quantized",
     "put a quantizer at the input, or say with input_encoding and input_scale which integers the "

@@ -74,6 +74,12 @@ def is_safe(node: onnx.NodeProto) -> bool:
     return node.domain == domain and node.op_type in operators and not has_subgraph(node)
 
 
+def kind_of(node: onnx.NodeProto) -> str:
+    """What errors call its operator: with the domain where that is another than we know."""
+    known = node.domain in ("", QONNX_DOMAIN)
+    return node.op_type if known else f"{node.domain}.{node.op_type}"
+
+
 def has_subgraph(node: onnx.NodeProto) -> bool:
     """Whether a node has an attribute that is more than numbers, strings and dense tensors."""
     return any(attribute.type in _SUBGRAPHS for attribute in node.attribute)
@@ -210,10 +216,10 @@ def quantizer(operation: Operation) -> Quantizer:
         result = _quantize_linear(operation)
     else:
         result = _quant(operation)
-    if operation.result.dtype != np.float32:
-        raise UnlowerableError(
-            f"it gives {operation.result.dtype}", "use float32 for scales and zero points"
-        )
+    if operation.kind in QONNX_OPERATORS:
+        for constant in operation.constants.values():
+            if constant.dtype == np.float64:
+                raise UnlowerableError("a constant of it is float64", "use float32")
     _check_reals(result)
     return result
 

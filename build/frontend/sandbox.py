@@ -135,8 +135,8 @@ def _why(status: int | None, limits: Limits) -> str:
             "damaged or made to do so, or needs larger `limits` (from Python)"
         )
     signalled = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-    how = signal.Signals(signalled).name if signalled else "without a result"
-    return f"the library that reads it ended with {how}; the file is damaged: export it again"
+    how = f"with {signal.Signals(signalled).name}" if signalled else "without a result"
+    return f"the library that reads it ended {how}; the file is damaged: export it again"
 
 
 def _run(

@@ -142,7 +142,7 @@ def _check_whole(path: Path, model: onnx.ModelProto) -> None:
         ("sparse initializers", graph.sparse_initializer, "export dense weights"),
     ):
         if there:
-            raise FrontendError(f"{path}: it has {what}, which are not read; {remedy}")
+            raise FrontendError(f"{path}: it has {what}; {remedy}")
     _check_count(path, len(graph.node))
     _check_versions(path, model)
     for tensor in graph.initializer:
@@ -174,7 +174,9 @@ def _check_versions(path: Path, model: onnx.ModelProto) -> None:
     domains = Counter(entry.domain.removeprefix("ai.onnx") for entry in model.opset_import)
     for domain, count in domains.items():
         if count > 1:
-            raise FrontendError(f"{path}: imports operators {shown(domain)!r} twice; {_AGAIN}")
+            raise FrontendError(
+                f"{path}: imports operators {shown(domain or 'ai.onnx')!r} twice; {_AGAIN}"
+            )
     for entry in model.opset_import:
         if entry.domain == "ai.onnx":
             entry.domain = ""

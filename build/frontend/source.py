@@ -13,7 +13,7 @@ from onnx import helper, numpy_helper
 
 from bitfold.build.frontend.execution import NodeRunner
 from bitfold.build.frontend.loading import load
-from bitfold.build.frontend.operators import is_known, is_safe
+from bitfold.build.frontend.operators import is_known, is_safe, kind_of
 from bitfold.build.frontend.problems import (
     Problem,
     UnlowerableError,
@@ -233,12 +233,12 @@ class _Walk:
     def _constant(self, name: str, node: onnx.NodeProto, inputs: Mapping) -> None:
         outputs = None
         if not is_safe(node):
-            self._note(name, node.op_type, unsupported(node.op_type))
+            self._note(name, kind_of(node), unsupported(kind_of(node)))
         elif self.unknown.isdisjoint(node.input):
             try:
                 outputs = NodeRunner(node, self.versions)(inputs)
             except Exception as error:
-                self._note(name, node.op_type, _not_executable(error))
+                self._note(name, kind_of(node), _not_executable(error))
         if outputs is None:
             self.unknown.update(node.output)
         else:
@@ -247,9 +247,9 @@ class _Walk:
 
     def _operation(self, name: str, node: onnx.NodeProto, moving: list[str]) -> Operation | None:
         if len(moving) > 1:
-            self._note(name, node.op_type, joins_branches(node.op_type))
+            self._note(name, kind_of(node), joins_branches(node.op_type))
         elif not is_known(node):
-            self._note(name, node.op_type, unsupported(node.op_type))
+            self._note(name, kind_of(node), unsupported(kind_of(node)))
         known = len(moving) == 1 and is_known(node)
         constants = {i: self.values[i] for i in node.input if i in self.values}
         samples = {i: self.dependent[i] for i in moving}
@@ -262,7 +262,7 @@ class _Walk:
                 outputs = runner({**constants, **samples})
             except Exception as error:
                 if known:
-                    self._note(name, node.op_type, _not_executable(error))
+                    self._note(name, kind_of(node), _not_executable(error))
         self.dependent.update(outputs)
         output = next(o for o in node.output if o in self.needed)
         result = outputs[output]
