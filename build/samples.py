@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bitfold.models.array_files import read_npy
 from bitfold.models.checked import checked
 from bitfold.models.errors import InputError
 from bitfold.models.files import check_file
@@ -41,16 +42,16 @@ def read_samples(
     if file.suffix != ".npy" and (label or has_names(file)):
         table = read_table(file, label, _features(network) or None)
         return table.values, table.indices(_classes(network)) if label else None
-    try:
-        if file.suffix == ".npy":
-            x = np.load(file, allow_pickle=False)
-        else:
+    if file.suffix == ".npy":
+        x = read_npy(file, InputError, remedy)
+    else:
+        try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # an empty file has its own error below
                 x = np.loadtxt(file, delimiter=",", ndmin=2, dtype=np.float32)
-    except (OSError, ValueError, EOFError, MemoryError) as error:
-        raise InputError(f"{file}: not samples ({error}); {remedy}") from error
-    if not x.size:
+        except (OSError, ValueError, MemoryError) as error:
+            raise InputError(f"{file}: not samples ({error}); {remedy}") from error
+    if not x.size or not x.ndim:
         raise InputError(f"{file}: holds no samples; give at least one row")
     return x, None
 

@@ -109,6 +109,7 @@ MNIST_FOLDERS = (
 )
 _MNIST_STEMS = {"train": "train", "test": "t10k"}
 _MNIST_SIDE = 28
+_MAX_IDX_BYTES = 64 << 20  # unpacked; the largest of MNIST has 47 MB
 
 
 def load_mnist(split: str, folder: str | Path | None = None) -> Dataset:
@@ -162,9 +163,8 @@ def read_idx(path: Path) -> np.ndarray:
     as a big-endian uint32, then the data in C order.
     """
     try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            content = file.read(_MAX_IDX_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DatasetError(f"{path}: can't be read ({error}); fetch it again") from error
     if len(content) < 4 or content[:3] != b"\x00\x00\x08":

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from bitfold.models import host
+from bitfold.models.array_files import read_npz
 from bitfold.models.arrays import as_samples
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import InputError, NetworkError
@@ -249,11 +249,11 @@ class Network:
         """The network that `save` wrote. Raises NetworkError where a file is damaged or missing."""
         try:
             document = json.loads((Path(folder) / "network.json").read_text())
-            with np.load(Path(folder) / "network.npz", allow_pickle=False) as arrays:
-                return Network._from_document(document, dict(arrays))
+            arrays = read_npz(Path(folder) / "network.npz", NetworkError, "compile it again")
+            return Network._from_document(document, arrays)
         except NetworkError:
             raise
-        except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise NetworkError(
                 f"{folder}: not a readable network ({error}); compile it again"
             ) from error

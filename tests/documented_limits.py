@@ -13,7 +13,7 @@ import numpy as np
 from offload_networks import dense_network
 from qonnx_graphs import writer
 from random_networks import Shape, random_network
-from small_network import SMALL, small_network
+from small_network import SMALL, small_network, tensors
 
 from bitfold.build import folding
 from bitfold.build.compiler import compile_dataflow, make_engine
@@ -82,7 +82,38 @@ def qonnx(body: str = CHAIN, **constants) -> Network:
     return read_qonnx("network0.onnx")
 
 
+def file_of(size: int) -> Network:
+    """The network of a file with so many bytes behind it."""
+    writer(Path())("y = Relu(x)", y="float[1, 4] y")
+    with Path("network0.onnx").open("r+b") as file:
+        file.truncate(size)
+    return read_qonnx("network0.onnx")
+
+
+SCALED = CHAIN.replace("(x, one", "(x, scale")
+
 FRONT_END = (
+    Limit(
+        "Bytes of a file with its weights",
+        file_of,
+        "build/frontend/loading.py::MAX_FILE_BYTES",
+        256 << 20,
+        slow=True,
+    ),
+    Limit(
+        "What an integer is worth, at least",
+        lambda scale: qonnx(SCALED, scale=scale),
+        "build/frontend/operators.py::LEAST_SCALE",
+        1e-30,
+        beyond=1e-31,
+    ),
+    Limit(
+        "What an integer is worth, at most",
+        lambda scale: qonnx(SCALED, scale=scale),
+        "build/frontend/operators.py::LARGEST_SCALE",
+        1e28,
+        beyond=1e29,
+    ),
     Limit(
         "Weights, bits",
         lambda bits: qonnx(weight_bits=bits, weights=np.linspace(-256, 255, 20).reshape(4, 5)),
@@ -199,6 +230,14 @@ def scores_head(*head: HostOp) -> None:
 
 
 DATAFLOW = (
+    Limit(
+        "Bits of sums that thresholds compare",
+        lambda bits: plan(
+            small_network(tensors=tensors(sums=Tensor(2, Encoding.of(f"INT{bits}")))), FOLDED
+        ),
+        "build/dataflow.py",
+        31,
+    ),
     Limit(
         "PE that divides the layer's rows",
         lambda _: plan(SMALL, {**FOLDED, "fc0": Fold(3, 1)}),

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from bitfold.build.diff.stages import Shown
-from bitfold.models.errors import InputError
+from bitfold.models.array_files import read_npy, read_npz
+from bitfold.models.errors import InputError, shown
+from bitfold.models.json_files import read_json
 from bitfold.models.network import Network, Node
 from bitfold.overlays.bundle import Bundle
 
@@ -78,28 +78,34 @@ def read_recording(path: Path) -> Recording:
     if run is None:
         return Recording(outputs)
     for key in ("build_id", "network_id"):
-        if str(results[key]) != run[key]:
+        found = str(results.get(key))
+        if found != run[key]:
             raise InputError(
-                f"{file}: results of {key} {results[key]}, but its package has {run[key]}; make "
+                f"{file}: results of {key} {shown(found)}, but its package has {run[key]}; make "
                 "them again with: python3 on_target.py"
             )
-    with np.load(package / run["network"] / "vectors.npz") as vectors:
-        inputs = vectors["inputs"]
+    vectors = read_npz(package / run["network"] / "vectors.npz", InputError, "deploy it again")
+    inputs = vectors.get("inputs")
+    if inputs is None:
+        raise InputError(f"{package}: its vectors.npz has no inputs; deploy it again")
     network = Network.load(package / run["network"])
     return Recording(outputs, network, Bundle.load(package / run["bundle"]), inputs)
 
 
 def _read(file: Path) -> dict[str, np.ndarray]:
     """What is in the file, the outputs under "outputs"."""
+    remedy = "give what `bitfold run --output` or a package's on_target.py wrote"
+    if file.suffix == ".npy":
+        return {"outputs": read_npy(file, InputError, remedy)}
+    if file.suffix != ".csv":
+        results = read_npz(file, InputError, remedy)
+        if "outputs" not in results:
+            raise InputError(f"{file}: no recorded outputs; {remedy}")
+        return results
     try:
-        if file.suffix == ".csv":
-            return {"outputs": np.loadtxt(file, delimiter=",", ndmin=2, dtype=np.int64)}
-        if file.suffix == ".npy":
-            return {"outputs": np.load(file, allow_pickle=False)}
-        with np.load(file, allow_pickle=False) as results:
-            return {"outputs": results["outputs"], **results}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{file}: no recorded outputs ({error})") from error
+        return {"outputs": np.loadtxt(file, delimiter=",", ndmin=2, dtype=np.int64)}
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: no recorded outputs ({error}); {remedy}") from error
 
 
 def _run(package: Path, name: str) -> dict | None:
@@ -107,5 +113,10 @@ def _run(package: Path, name: str) -> dict | None:
     contents = package / "package.json"
     if not contents.is_file():
         return None
-    runs = json.loads(contents.read_text())["runs"]
+    document = read_json(contents, InputError, "deploy it again")
+    keys = ("name", "network", "bundle", "build_id", "network_id")
+    try:
+        runs = [{key: str(run[key]) for key in keys} for run in document["runs"]]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{contents}: says nothing of its runs; deploy it again") from error
     return next((run for run in runs if run["name"] == name), None)

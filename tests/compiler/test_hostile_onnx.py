@@ -12,13 +12,9 @@ import pytest
 from onnx import helper, numpy_helper
 from support.hostile_onnx import good_model, hostile_files
 
-from bitfold.build.compiler import compile_dataflow
-from bitfold.build.folding import choose
 from bitfold.build.frontend import random_samples, read_qonnx, verify_against_source
 from bitfold.build.frontend.sandbox import Limits, call
-from bitfold.models.encoding import Encoding
-from bitfold.models.errors import FrontendError, NetworkError, OverlayError, shown
-from bitfold.models.network import Dense, Network, Parameter, Tensor, Threshold
+from bitfold.models.errors import FrontendError, shown
 
 MIB = 2**20
 FILES = hostile_files()
@@ -243,46 +239,3 @@ def test_larger_limits_can_be_given(folder):
     with pytest.raises(FrontendError):
         read_qonnx(path, limits=Limits(seconds=10, memory_bytes=MIB))
     assert read_qonnx(path, limits=Limits(seconds=100, memory_bytes=4096 * MIB)).nodes
-
-
-# Sums of more than 32 bits.
-
-
-def compared(encoding):
-    """A layer whose sums are declared as `encoding`, with a threshold."""
-    return Network(
-        name="wide",
-        sample_shape=(2,),
-        quantizer=(),
-        input="x",
-        output="y",
-        tensors={
-            "x": Tensor(2, Encoding.of("INT8")),
-            "s": Tensor(1, Encoding.of(encoding)),
-            "y": Tensor(1, Encoding.of("BINARY")),
-        },
-        parameters={
-            "w": Parameter(np.ones((1, 2), np.int32), Encoding.of("BINARY")),
-            "t": Parameter(np.array([[3]], np.int32), Encoding.of("INT8")),
-        },
-        nodes=(Dense("fc", "x", "s", "w"), Threshold("fc.threshold", "s", "y", "t", 0)),
-        head=(),
-    )
-
-
-def test_sums_of_32_bits_with_thresholds_are_refused_by_layer_value_and_limit(tmp_path):
-    network = compared("INT32")
-    with pytest.raises(OverlayError) as caught:
-        compile_dataflow(network, choose(network, cycles=64), tmp_path / "wide.bundle")
-    message = str(caught.value)
-    for part in ("fc.threshold", "INT32", "2147483647", "narrowest encoding"):
-        assert part in message
-    network = compared("INT31")
-    compile_dataflow(network, choose(network, cycles=64), tmp_path / "wide.bundle")
-
-
-def test_sums_beyond_32_bits_are_refused_by_layer_value_and_limit():
-    wide = compared("INT32")
-    weights = Parameter(np.full((1, 2), 2**31 - 1, np.int32), Encoding.of("INT32"))
-    with pytest.raises(NetworkError, match=r"fc: accumulators reach .*at most 32 bits: use fewer"):
-        Network(**{**vars(wide), "parameters": {**wide.parameters, "w": weights}})

@@ -227,6 +227,20 @@ def test_threshold_images_lead_to_the_level_of_every_accumulator(shape, seed):
                 assert node - (1 << stage.level_bits) == (row <= value).sum()
 
 
+def test_sums_of_32_bits_with_thresholds_are_refused_by_layer_value_limit_and_remedy():
+    shape = Shape((6, 4, 3), ("UINT4", "BIPOLAR"), ("INT3", "BIPOLAR"), None, False, False)
+    network = random_network(shape, 1)
+    threshold = next(node for node in network.nodes if isinstance(node, Threshold))
+    wide = {**network.tensors, threshold.input: Tensor(4, Encoding.of("INT32"))}
+    with pytest.raises(OverlayError) as caught:
+        plan(replace(network, tensors=wide), FOLDING)
+    for part in (f"{threshold.name}: it compares INT32", "below 2147483647", "declare the narrow"):
+        assert part in str(caught.value)
+    fits = {**network.tensors, threshold.input: Tensor(4, Encoding.of("INT31"))}
+    network = replace(network, tensors=fits)
+    assert dataflow_images(network, plan(network, FOLDING))
+
+
 def test_a_shared_parameter_has_equal_images_in_both_places():
     twice = Network(
         name="twice",

@@ -71,6 +71,10 @@ REFUSALS = {
         {"tensors": tensors(scores=tensor(2, "INT4"))},
         r"fc1: accumulators reach -12\.\.9, outside INT4 \(-8\.\.7\); declare INT5",
     ),
+    "accumulators of more than 32 bits": (
+        {"parameters": parameters(w1=parameter(np.full((2, 2), 2**31 - 1), "INT32"))},
+        r"fc1: accumulators reach 0\.\.12884901882, outside INT6.*at most 32 bits: use fewer",
+    ),
     "accumulators that overflow below only": (
         {"tensors": tensors(sums=tensor(2, "UINT3"))},
         r"fc0: accumulators reach -3\.\.3, outside UINT3 \(0\.\.7\); declare INT3",
