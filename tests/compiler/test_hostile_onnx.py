@@ -234,8 +234,18 @@ def test_no_process_is_left_behind(folder):
         os.waitpid(-1, os.WNOHANG)
 
 
-def test_larger_limits_can_be_given(folder):
-    path = written(folder, good_model())
-    with pytest.raises(FrontendError):
-        read_qonnx(path, limits=Limits(seconds=10, memory_bytes=MIB))
-    assert read_qonnx(path, limits=Limits(seconds=100, memory_bytes=4096 * MIB)).nodes
+def test_other_limits_can_be_given(folder):
+    model = good_model()
+    shape = numpy_helper.from_array(np.array([2**25]), "shape")
+    model.graph.initializer.append(shape)
+    for node in (
+        helper.make_node("Add", ["w1", "no"], ["w"]),
+        helper.make_node("ReduceMax", ["zeros"], ["no"], keepdims=0),
+        helper.make_node("ConstantOfShape", ["shape"], ["zeros"]),
+    ):
+        model.graph.node.insert(0, node)
+    model.graph.node[4].input[1] = "w"
+    path = written(folder, model)
+    with pytest.raises(FrontendError, match=r"node 0, which makes zeros .* can't be executed"):
+        read_qonnx(path, limits=Limits(seconds=10, memory_bytes=100 * MIB))
+    assert read_qonnx(path, checked_samples=0).nodes
