@@ -43,7 +43,7 @@ def read_samples(
         table = read_table(file, label, _features(network) or None)
         return table.values, table.indices(_classes(network)) if label else None
     if file.suffix == ".npy":
-        x = read_npy(file, InputError, remedy)
+        x = read_npy(file, InputError, "not samples", remedy)
     else:
         try:
             with warnings.catch_warnings():

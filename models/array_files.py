@@ -24,22 +24,24 @@ _HEADERS = {
 }
 
 
-def read_npy(path: Path | str, error: type[BitfoldError], remedy: str) -> np.ndarray:
+def read_npy(path: Path | str, error: type[BitfoldError], what: str, remedy: str) -> np.ndarray:
     """The array in an .npy file: of booleans, integers, floats or text.
 
-    Raises `error`, which names the file, the reason and `remedy`, for anything else: also for a
-    file whose header promises another size than it has, or more than MAX_BYTES.
+    Raises `error`, which names the file, `what`, the reason and `remedy`, for anything else: also
+    for a file whose header promises another size than it has, or more than MAX_BYTES.
     """
-    with _naming(path, error, remedy), Path(path).open("rb") as file:
+    with _naming(path, error, what, remedy), Path(path).open("rb") as file:
         held_bytes = file.seek(0, 2)
         return _array(file, held_bytes, MAX_BYTES)
 
 
-def read_npz(path: Path | str, error: type[BitfoldError], remedy: str) -> dict[str, np.ndarray]:
+def read_npz(
+    path: Path | str, error: type[BitfoldError], what: str, remedy: str
+) -> dict[str, np.ndarray]:
     """The arrays in an .npz file by name, each as `read_npy` reads it; raises the same."""
     arrays: dict[str, np.ndarray] = {}
     left_bytes = MAX_BYTES
-    with _naming(path, error, remedy), zipfile.ZipFile(path) as archive:
+    with _naming(path, error, what, remedy), zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         if len(members) > MAX_ARRAYS:
             raise ValueError(f"{len(members)} arrays, more than {MAX_ARRAYS}")
@@ -54,13 +56,13 @@ def read_npz(path: Path | str, error: type[BitfoldError], remedy: str) -> dict[s
 
 
 @contextmanager
-def _naming(path: Path | str, error: type[BitfoldError], remedy: str) -> Iterator[None]:
+def _naming(path: Path | str, error: type[BitfoldError], what: str, remedy: str) -> Iterator[None]:
     try:
         yield
     except Exception as reason:  # zipfile, zlib and NumPy have many
         said = " ".join(str(getattr(reason, "strerror", None) or reason).split())
         said = shown(said or type(reason).__name__, 200)
-        raise error(f"{path}: not readable arrays ({said}); {remedy}") from reason
+        raise error(f"{path}: {what} ({said}); {remedy}") from reason
 
 
 def _array(file: IO[bytes], held_bytes: int, most_bytes: int) -> np.ndarray:

@@ -249,7 +249,8 @@ class Network:
         """The network that `save` wrote. Raises NetworkError where a file is damaged or missing."""
         try:
             document = json.loads((Path(folder) / "network.json").read_text())
-            arrays = read_npz(Path(folder) / "network.npz", NetworkError, "compile it again")
+            said = NetworkError, "not a readable network", "compile it again"
+            arrays = read_npz(Path(folder) / "network.npz", *said)
             return Network._from_document(document, arrays)
         except NetworkError:
             raise

@@ -84,7 +84,8 @@ def read_recording(path: Path) -> Recording:
                 f"{file}: results of {key} {shown(found)}, but its package has {run[key]}; make "
                 "them again with: python3 on_target.py"
             )
-    vectors = read_npz(package / run["network"] / "vectors.npz", InputError, "deploy it again")
+    vectors = package / run["network"] / "vectors.npz"
+    vectors = read_npz(vectors, InputError, "no vectors", "deploy it again")
     inputs = vectors.get("inputs")
     if inputs is None:
         raise InputError(f"{package}: its vectors.npz has no inputs; deploy it again")
@@ -94,18 +95,19 @@ def read_recording(path: Path) -> Recording:
 
 def _read(file: Path) -> dict[str, np.ndarray]:
     """What is in the file, the outputs under "outputs"."""
+    what = "no recorded outputs"
     remedy = "give what `bitfold run --output` or a package's on_target.py wrote"
     if file.suffix == ".npy":
-        return {"outputs": read_npy(file, InputError, remedy)}
+        return {"outputs": read_npy(file, InputError, what, remedy)}
     if file.suffix != ".csv":
-        results = read_npz(file, InputError, remedy)
+        results = read_npz(file, InputError, what, remedy)
         if "outputs" not in results:
-            raise InputError(f"{file}: no recorded outputs; {remedy}")
+            raise InputError(f"{file}: {what}; {remedy}")
         return results
     try:
         return {"outputs": np.loadtxt(file, delimiter=",", ndmin=2, dtype=np.int64)}
     except (OSError, ValueError) as error:
-        raise InputError(f"{file}: no recorded outputs ({error}); {remedy}") from error
+        raise InputError(f"{file}: {what} ({error}); {remedy}") from error
 
 
 def _run(package: Path, name: str) -> dict | None:

@@ -52,6 +52,10 @@ def quantizing_steps(operation: Operation, integers: Quantizer) -> tuple[HostOp,
             "the host has no thresholds",
             "give input_encoding and input_scale, so that this becomes an integer layer",
         )
+    # Where a constant is float64, the file computes in it: the same only where nothing is rounded.
+    double = any(constant.dtype == np.float64 for constant in operation.constants.values())
+    if double and (reals.zero.any() or (np.frexp(reals.scale)[0] != 0.5).any()):
+        raise UnlowerableError("its scale or zero point is float64", "use float32")
     if operation.kind == "QuantizeLinear":
         # It rounds before it adds the zero point: a tie goes to the even integer of those.
         limits = (integers.minimum - reals.zero, integers.maximum - reals.zero)

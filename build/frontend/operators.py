@@ -216,10 +216,6 @@ def quantizer(operation: Operation) -> Quantizer:
         result = _quantize_linear(operation)
     else:
         result = _quant(operation)
-    if operation.kind in QONNX_OPERATORS:
-        for constant in operation.constants.values():
-            if constant.dtype == np.float64:
-                raise UnlowerableError("a constant of it is float64", "use float32")
     _check_reals(result)
     return result
 

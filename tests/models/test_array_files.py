@@ -57,25 +57,25 @@ def test_a_hostile_npy_is_refused_by_name(tmp_path, name, monkeypatch):
     path = tmp_path / "x.npy"
     path.write_bytes(HOSTILE[name])
     with pytest.raises(RefusedError, match=r"x\.npy: .*; mend it"):
-        read_npy(path, RefusedError, "mend it")
+        read_npy(path, RefusedError, "no arrays", "mend it")
     with pytest.raises(InputError):
         read_samples(path, None)
     with zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x.npy", HOSTILE[name])
     with pytest.raises(RefusedError, match=r"x\.npz: .*; mend it"):
-        read_npz(tmp_path / "x.npz", RefusedError, "mend it")
+        read_npz(tmp_path / "x.npz", RefusedError, "no arrays", "mend it")
     assert not (tmp_path / "called").exists()
 
 
 def test_arrays_come_back_as_they_were_written(tmp_path):
     arrays = {"a": GOOD, "b": np.asfortranarray(GOOD), "c": np.array("text"), "d": np.zeros((0, 3))}
     np.savez_compressed(tmp_path / "x.npz", **arrays)
-    read = read_npz(tmp_path / "x.npz", RefusedError, "mend it")
+    read = read_npz(tmp_path / "x.npz", RefusedError, "no arrays", "mend it")
     assert list(read) == list(arrays)
     for name, array in arrays.items():
         assert read[name].dtype == array.dtype and np.array_equal(read[name], array)
         np.save(tmp_path / "x.npy", array)
-        assert np.array_equal(read_npy(tmp_path / "x.npy", RefusedError, ""), array)
+        assert np.array_equal(read_npy(tmp_path / "x.npy", RefusedError, "", ""), array)
     read["a"][:] = 0  # they are the reader's own
 
 
@@ -95,7 +95,7 @@ def test_a_bomb_in_a_zip_is_refused_before_it_is_unpacked(tmp_path):
     path.write_bytes(content)
     assert len(packed) < 4096
     with pytest.raises(RefusedError, match=f"{size} bytes of arrays, more than {MAX_BYTES}"):
-        read_npz(path, RefusedError, "mend it")
+        read_npz(path, RefusedError, "no arrays", "mend it")
 
 
 def test_a_damaged_npz_is_refused_wherever_it_is_damaged(tmp_path):
@@ -109,7 +109,7 @@ def test_a_damaged_npz_is_refused_wherever_it_is_damaged(tmp_path):
             damaged[at] = random.integers(0, 256)
         path.write_bytes(damaged[: random.integers(1, len(content) + 1)])
         try:
-            read = read_npz(path, RefusedError, "mend it")
+            read = read_npz(path, RefusedError, "no arrays", "mend it")
         except RefusedError:
             continue
         assert sum(array.nbytes for array in read.values()) < 10_000
