@@ -34,7 +34,7 @@ def write_project(bundle: Bundle, board: str, folder: Path) -> None:
     files = {name: (TCL / name).read_bytes() for name in SCRIPTS}
     files["processor.tcl"] = (TCL / system.board.processor).read_bytes()
     files |= {f"rtl/{file.name}": file.read_bytes() for file in bundle.rtl}
-    files |= {f"images/{f.name}": f.read_bytes() for f in sorted(bundle.images.glob("*.hex"))}
+    files |= {f"images/{f.name}": f.read_bytes() for f in bundle.image_files}
     files["system.tcl"] = settings(system).encode()
     if folder.exists() and any(folder.iterdir()):
         if not (folder / SCRIPTS[0]).is_file():

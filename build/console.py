@@ -15,7 +15,6 @@ from typing import NoReturn
 import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -68,8 +67,9 @@ def visible(text: str) -> str:
 
 
 # Results go to the standard output; progress and errors do not mix with them.
-out = _Console()
-err = _Console(stderr=True)
+# What is printed holds names from files, so text is text: `styled` says what stands out.
+out = _Console(markup=False, emoji=False)
+err = _Console(stderr=True, markup=False, emoji=False)
 # Asked of the files: in a notebook's shell rich is told to take anything for a terminal.
 if not out.file.isatty():
     out.width = 140  # nobody's window: room for the tables
@@ -116,6 +116,19 @@ OUTPUT_FILE = _OutputFile()
 """The type of every option that names a file to write."""
 
 
+def styled(*parts: str | tuple[str, str]) -> Text:
+    """Text of parts, each plain or (text, style)."""
+    return Text.assemble(*parts)
+
+
+# What every command that compiles the RTL of a bundle takes.
+trust_rtl_option = click.option(
+    "--trust-rtl",
+    is_flag=True,
+    help="Compile the bundle's RTL whatever it is: as you would run a program of its maker's.",
+)
+
+
 def command(function: Callable[..., dict]) -> click.Command:
     """A click command from `function`, with --json and --debug behind its own options.
 
@@ -138,7 +151,7 @@ def command(function: Callable[..., dict]) -> click.Command:
         except (Exception, KeyboardInterrupt) as error:
             if debug:
                 if isinstance(error, ToolError):
-                    err.print(error.log, markup=False, highlight=False, soft_wrap=True)
+                    err.print(error.log, highlight=False, soft_wrap=True)
                 raise
             sys.exit(_say(error))
         if result.get("failed"):
@@ -183,9 +196,9 @@ def _say(error: BaseException) -> int:
         said, code = ending.words(interrupt)
         err.print(f"{said}; what was finished is kept")
         return code
-    said = escape(str(error if isinstance(error, BitfoldError) else BitfoldError(_cause(error))))
+    said = str(error if isinstance(error, BitfoldError) else BitfoldError(_cause(error)))
     more = "; --debug shows all that it said" if isinstance(error, ToolError) and error.log else ""
-    err.print(f"[bold red]error:[/] {said}{more}", highlight=False, soft_wrap=True)
+    err.print(styled(("error:", "bold red"), f" {said}{more}"), soft_wrap=True)
     return 1
 
 
@@ -228,7 +241,7 @@ def progress() -> Iterator[Progress]:
     """Bars on a terminal that vanish when done; nothing where nobody looks."""
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -243,8 +256,8 @@ def steps(what: str) -> Iterator[Callable[[str], None]]:
     if not err.file.isatty():
         yield lambda step: None
         return
-    with err.status(what) as status:
-        yield lambda step: status.update(f"{what}: {step}")
+    with err.status(Text(what)) as status:
+        yield lambda step: status.update(Text(f"{what}: {step}"))
 
 
 def _outputs(arguments: Iterable[object]) -> AbstractContextManager:

@@ -66,7 +66,7 @@ def _named(networks: Sequence[Network]) -> dict[str, Network]:
     """Each network once, by the folder that it gets in the package."""
     named: dict[str, Network] = {}
     for network in {network.id: network for network in networks}.values():
-        plain = re.sub(r"[^\w.-]+", "_", network.name).strip(".") or "network"
+        plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", network.name)[:60].strip(".-_") or "network"
         folder = f"networks/{plain}"
         named[f"{folder}-{network.id[:8]}" if folder in named else folder] = network
     return named

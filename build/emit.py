@@ -1,5 +1,6 @@
 """Writes what an overlay is made of: its wiring in SystemVerilog and its memory images.
 
+Stages, images and instances are numbered: no name from a file stands in generated text.
 All else of the hardware is hand-written and copied as it stands in overlays/rtl.
 """
 
@@ -20,10 +21,10 @@ from bitfold.overlays.dataflow import (
     Link,
     MatrixStage,
     SoftmaxStage,
-    Stage,
     ThresholdStage,
     UnrolledStage,
 )
+from bitfold.overlays.images import IMAGES, image_name
 from bitfold.overlays.offload import Engine
 from bitfold.overlays.packing import BEAT_BITS, FrameLayout
 
@@ -67,6 +68,8 @@ def dataflow_rtl(network: Network, overlay: DataflowOverlay) -> dict[str, str]:
             files[f"{kind}.sv"] = _unrolled_module(network, stage, kind)
         else:
             kind, parameters = _KINDS[type(stage)], _PARAMETERS[type(stage)](stage)
+            if kind in IMAGES:
+                parameters[IMAGES[kind].parameter] = f'"{image_name(i, IMAGES[kind].memory)}"'
         add(
             kind,
             f"stage_{i}",
@@ -99,15 +102,16 @@ def engine_rtl(engine: Engine) -> dict[str, str]:
 def dataflow_images(network: Network, overlay: DataflowOverlay) -> dict[str, str]:
     """The memory images of `overlay`, by file name: the weights and thresholds of its stages."""
     images = {}
-    for stage in overlay.stages:
+    for i, stage in enumerate(overlay.stages):
         if isinstance(stage, MatrixStage):
             weight = network.parameters[stage.parameter].values
-            images[_image(stage)] = _hex(_weight_words(stage, weight), stage.weight.bits)
+            words = _hex(_weight_words(stage, weight), stage.weight.bits)
         elif isinstance(stage, ThresholdStage):
             thresholds = network.parameters[stage.parameter].values
-            images[_image(stage)] = _hex(
-                _threshold_words(stage, thresholds), _threshold_encoding(stage).bits
-            )
+            words = _hex(_threshold_words(stage, thresholds), _threshold_encoding(stage).bits)
+        else:
+            continue
+        images[image_name(i, IMAGES[_KINDS[type(stage)]].memory)] = words
     return images
 
 
@@ -140,7 +144,6 @@ def _matrix_parameters(stage: MatrixStage) -> dict:
         "WEIGHT_BITS": stage.weight.bits,
         "WEIGHT_ENCODING": _encoding_code(stage.weight),
         "ACCUMULATOR_BITS": stage.output.bits,
-        "WEIGHTS": f'"{_image(stage)}"',
     }
 
 
@@ -154,7 +157,6 @@ def _threshold_parameters(stage: ThresholdStage) -> dict:
         "BASE": 0 if stage.output.is_bipolar else stage.base,
         "OUTPUT_BITS": stage.output.bits,
         "THRESHOLD_BITS": _threshold_encoding(stage).bits,
-        "THRESHOLDS": f'"{_image(stage)}"',
     }
 
 
@@ -196,11 +198,6 @@ _PARAMETERS = {
 def _encoding_code(encoding: Encoding) -> int:
     """The number by which the RTL knows how an encoding is stored."""
     return 2 if encoding.is_bipolar else int(encoding.signed)
-
-
-def _image(stage: Stage) -> str:
-    kind = "weights" if isinstance(stage, MatrixStage) else "thresholds"
-    return f"{stage.name}.{kind}.hex"
 
 
 def _weight_words(stage: MatrixStage, weight: np.ndarray) -> np.ndarray:

@@ -36,9 +36,11 @@ def default_engine(cache: Path | None = None) -> OffloadBundle:
     return Bundle.load(Cache(cache).keep("engines", engine_id(engine), make) / name)
 
 
-def library_for(bundles: Path, overlay: str, cache: Path | None = None) -> Library:
+def library_for(
+    bundles: Path, overlay: str, trust_rtl: bool = False, cache: Path | None = None
+) -> Library:
     """The bundles at `bundles`, and the default engine where "offload" is asked for and none is."""
-    library = Library(bundles, cache)
+    library = Library(bundles, cache, trust_rtl)
     if overlay == "offload" and not any(isinstance(b, OffloadBundle) for b in library.bundles):
         return Library([*library.bundles, default_engine(cache)])
     return library

@@ -42,7 +42,7 @@ class Encoding:
         bits = int(match.group(2)) if match else 0
         if not 1 < bits <= MAX_BITS:
             raise NetworkError(
-                f"encoding {name!r} is not an integer of at most {MAX_BITS} bits; "
+                f"encoding {name!r:.60} is not an integer of at most {MAX_BITS} bits; "
                 "use BIPOLAR, BINARY, TERNARY, UINT<bits> or INT<bits>"
             )
         if match.group(1):

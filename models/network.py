@@ -22,6 +22,7 @@ from bitfold.models.arrays import as_samples
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import InputError, NetworkError
 from bitfold.models.host import HostOp
+from bitfold.models.json_files import read_json
 from bitfold.models.softmax import Softmax
 from bitfold.models.verifier import verify
 
@@ -247,16 +248,18 @@ class Network:
     @staticmethod
     def load(folder: Path) -> Network:
         """The network that `save` wrote. Raises NetworkError where a file is damaged or missing."""
+        remedy = "compile it again"
+        document = read_json(Path(folder) / "network.json", NetworkError, remedy)
+        arrays = read_npz(
+            Path(folder) / "network.npz", NetworkError, "not a readable network", remedy
+        )
         try:
-            document = json.loads((Path(folder) / "network.json").read_text())
-            said = NetworkError, "not a readable network", "compile it again"
-            arrays = read_npz(Path(folder) / "network.npz", *said)
             return Network._from_document(document, arrays)
         except NetworkError:
             raise
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except Exception as error:  # a field of any type, in the place of any other
             raise NetworkError(
-                f"{folder}: not a readable network ({error}); compile it again"
+                f"{folder}: not a readable network ({error!r:.200}); compile it again"
             ) from error
 
     def _flat(self, x: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 from bitfold.models.datasets import Dataset
 from bitfold.models.errors import DatasetError
 from bitfold.models.files import check_file
+from bitfold.models.names import plain_name
 
 LEAST_ROWS = 5
 """Of each class: what 5-fold cross-validation and a holdout of a fifth need."""
@@ -76,7 +77,7 @@ def read_table(
             f"{path}: holds {'no rows' if lines else 'nothing'}; give a line of column names and a "
             "line for each sample"
         )
-    names = lines.pop(0)[1]
+    names = [plain_name(name) for name in lines.pop(0)[1]]
     _check_names(path, names, label, columns)
     columns = columns or tuple(name for name in names if name != label)
     if not columns:
@@ -93,7 +94,7 @@ def read_table(
             )
         named = dict(zip(names, cells))
         if label is not None:
-            labels.append(named[label])
+            labels.append(plain_name(named[label]))
             if not named[label]:
                 raise DatasetError(f"{path}: line {line}: {label!r} is empty; drop the line")
         for at, column in enumerate(columns):

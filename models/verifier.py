@@ -8,6 +8,7 @@ import numpy as np
 
 from bitfold.models.encoding import MAX_BITS, Encoding
 from bitfold.models.errors import InputError, NetworkError
+from bitfold.models.names import MAX_CHARACTERS, plain_name
 from bitfold.models.softmax import FORMS, MAX_CLASSES, MAX_SHIFT, WHOLE
 
 if TYPE_CHECKING:  # network.py calls this module
@@ -26,6 +27,7 @@ def accumulator_range(weight: np.ndarray, source: Encoding) -> tuple[int, int]:
 
 def verify(network: Network) -> None:
     """Raises NetworkError, naming the node, at the first thing that does not hold."""
+    _check_names(network)
     tensor = _tensor(network, network.input, "the network's input")
     if int(np.prod(network.sample_shape, dtype=np.int64)) != tensor.size:
         raise NetworkError(
@@ -52,6 +54,25 @@ def verify(network: Network) -> None:
         )
     if network.labels and len(network.labels) < 2:
         raise NetworkError(f"{network.name}: one class name is not a classification")
+
+
+def _check_names(network: Network) -> None:
+    """That names are text, as models/names.py has it."""
+    names = {
+        "network": [network.name],
+        "layer": [node.name for node in network.nodes],
+        "tensor": list(network.tensors),
+        "parameter": list(network.parameters),
+        "class": list(network.labels),
+        "note": [*network.info, *network.info.values()],
+    }
+    for what, found in names.items():
+        for name in found:
+            if not isinstance(name, str) or (what != "note" and name != plain_name(name)):
+                raise NetworkError(
+                    f"{what} name {repr(name)[:60]} is not one line of at most {MAX_CHARACTERS} "
+                    "characters; rename it"
+                )
 
 
 def _tensor(network: Network, name: str, where: str):

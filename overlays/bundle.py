@@ -5,13 +5,14 @@
     rtl/*.sv, images/*.hex       the hardware and its memory images
     boards/NAME/*.bit, *.hwh     once Vivado has made them for the board of that name
 
-Nothing in a bundle is ever run by Python: a simulation library is built on the spot from its RTL.
+A bundle may come from anyone: it is data. Nothing in it is ever run by Python; a simulation library
+is built on the spot from its RTL, of which only what overlays/trust.py knows is compiled.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
+import shlex
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -20,18 +21,29 @@ from pathlib import Path
 from typing import ClassVar
 
 from bitfold.models.cache import Cache
-from bitfold.models.encoding import Encoding
-from bitfold.models.errors import BundleError
+from bitfold.models.errors import BundleError, NetworkError
 from bitfold.models.files import whole_folder
-from bitfold.models.network import Network
+from bitfold.models.network import Dense, Network
 from bitfold.overlays.archive import unpack
 from bitfold.overlays.dataflow import Fold
+from bitfold.overlays.manifest import (
+    BUILD_ID_IMAGE,
+    FORMAT,
+    MANIFEST,
+    REMEDY,
+    DataflowManifest,
+    OffloadManifest,
+    PortManifest,
+    hardware_id,
+    read_document,
+    read_manifest,
+    seal,
+    sha256_of,
+)
 from bitfold.overlays.offload import Engine
 from bitfold.overlays.packing import FrameLayout
+from bitfold.overlays.trust import check_hardware
 
-FORMAT = 1
-MANIFEST = "manifest.json"
-BUILD_ID_IMAGE = "images/build_id.hex"
 BOARDS = "boards"
 BITSTREAM_STEM = "bitfold"
 
@@ -46,7 +58,11 @@ class Bitstream:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle on disk whose files are what its manifest says. Get one from `Bundle.load`."""
+    """A bundle on disk whose files are what its manifest says. Get one from `Bundle.load`.
+
+    Its files are data, and are opened without running anything. Its RTL is handed out to be
+    compiled only as overlays/trust.py allows, unless `trust_rtl` was given.
+    """
 
     path: Path
     name: str
@@ -54,19 +70,33 @@ class Bundle:
     clock_mhz: float
     files: Mapping[str, str]
     """sha256 of each file, by its path in the bundle."""
+    trust_rtl: bool
 
     kind: ClassVar[str]
 
     @property
     def rtl(self) -> list[Path]:
-        """The SystemVerilog files, packages first."""
+        """The SystemVerilog files, packages first, to be compiled.
+
+        Raises BundleError, naming the file, for RTL that is neither installed here nor generated,
+        and for memory images that are not what it reads.
+        """
         names = [name for name in self.files if name.startswith("rtl/")]
-        return [self.path / n for n in sorted(names, key=lambda n: (not n.endswith("_pkg.sv"), n))]
+        found = [self.path / n for n in sorted(names, key=lambda n: (not n.endswith("_pkg.sv"), n))]
+        if not self.trust_rtl:
+            images = {file.name: file for file in self.image_files}
+            check_hardware(self.path, found, images, self.build_id)
+        return found
 
     @property
     def images(self) -> Path:
         """The folder of the memory images."""
         return self.path / "images"
+
+    @property
+    def image_files(self) -> list[Path]:
+        """The memory images themselves."""
+        return [self.path / name for name in sorted(self.files) if name.startswith("images/")]
 
     @property
     def boards(self) -> list[str]:
@@ -77,16 +107,17 @@ class Bundle:
         """The bitstream for the board of that name. Raises BundleError if there is none."""
         if board not in self.boards:
             raise BundleError(
-                f"{self.path}: no bitstream for {board}; make one with "
-                f"`bitfold bitstream {self.path} --board {board}`"
+                f"{self.path}: no bitstream for {board}; make one with `bitfold bitstream "
+                f"{shlex.quote(str(self.path))} --board {shlex.quote(board)}`"
             )
         stem = self.path / BOARDS / board / BITSTREAM_STEM
         return Bitstream(stem.with_suffix(".bit"), stem.with_suffix(".hwh"))
 
     @staticmethod
-    def load(path: Path | str, cache: Path | None = None) -> Bundle:
+    def load(path: Path | str, cache: Path | None = None, trust_rtl: bool = False) -> Bundle:
         """The bundle at `path`, a folder or a zip (unpacked into `cache`), with every file checked.
 
+        `trust_rtl`: its RTL may be compiled whatever it is, as a program of its maker's is run.
         Raises BundleError for what is missing, damaged, changed or of another format.
         """
         path = Path(path)
@@ -96,33 +127,23 @@ class Bundle:
             found = f"no {MANIFEST} there" if path.is_dir() else "not a bundle"
             if not path.exists():
                 found = "there is no such bundle"
-            source = f" {path}" if path.suffix == ".onnx" else ""
+            source = f" {shlex.quote(str(path))}" if path.suffix == ".onnx" else ""
             raise BundleError(f"{path}: {found}; make one with `bitfold compile{source}`")
         try:
-            manifest = json.loads((path / MANIFEST).read_text())
-            if manifest["format"] != FORMAT:
-                raise BundleError(
-                    f"{path}: bundle format {manifest['format']}, but this bitfold reads {FORMAT}; "
-                    "compile it again"
-                )
-            if manifest["sha256"] != _seal(manifest):
-                raise BundleError(
-                    f"{path}: {MANIFEST} was changed (its sha256 differs); compile it again"
-                )
-            files = dict(manifest["files"])
-            _check_files(path, files)
-            kind = _KINDS[manifest["kind"]]
+            manifest = read_manifest(path)
+            kind = _KINDS[manifest.kind]
             return kind(
                 path=path,
-                name=manifest["name"],
-                build_id=manifest["build_id"],
-                clock_mhz=float(manifest["clock_mhz"]),
-                files=files,
+                name=manifest.name,
+                build_id=manifest.build_id,
+                clock_mhz=manifest.clock_mhz,
+                files=manifest.files,
+                trust_rtl=trust_rtl,
                 **kind._of_manifest(manifest, path),
             )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except OSError as error:
             raise BundleError(
-                f"{path}: not a readable bundle ({error!r}); compile it again"
+                f"{path}: can't be read ({error.strerror or error}); compile it again"
             ) from error
 
 
@@ -141,15 +162,26 @@ class DataflowBundle(Bundle):
     kind: ClassVar[str] = "dataflow"
 
     @staticmethod
-    def _of_manifest(manifest: dict, path: Path) -> dict:
+    def _of_manifest(manifest: DataflowManifest, path: Path) -> dict:
+        try:
+            network = Network.load(path)
+        except NetworkError as error:
+            raise BundleError(f"{path}: {error}") from error
+        if manifest.network_id != network.id:
+            raise _unlike(path, "network_id")
+        ports = {}
+        for port in ("input", "output"):
+            said, tensor = getattr(manifest, port), network.tensors[getattr(network, port)]
+            if said != PortManifest(tensor.size, tensor.encoding.name):
+                raise _unlike(path, port)
+            ports[port] = FrameLayout(tensor.size, tensor.encoding)
         return {
-            "network": Network.load(path),
-            "input": _layout(manifest["input"]),
-            "output": _layout(manifest["output"]),
-            "layers": tuple(manifest["layers"]),
-            "folding": {name: Fold(*fold) for name, fold in manifest["folding"].items()},
-            "latency_cycles": int(manifest["latency_cycles"]),
-            "initiation_interval": int(manifest["initiation_interval"]),
+            "network": network,
+            **ports,
+            "layers": manifest.layers,
+            "folding": _folding(manifest.folding, network, path),
+            "latency_cycles": manifest.latency_cycles,
+            "initiation_interval": manifest.initiation_interval,
         }
 
 
@@ -162,8 +194,8 @@ class OffloadBundle(Bundle):
     kind: ClassVar[str] = "offload"
 
     @staticmethod
-    def _of_manifest(manifest: dict, path: Path) -> dict:
-        return {"engine": Engine(**manifest["engine"])}
+    def _of_manifest(manifest: OffloadManifest, path: Path) -> dict:
+        return {"engine": manifest.engine}
 
 
 _KINDS = {kind.kind: kind for kind in (DataflowBundle, OffloadBundle)}
@@ -184,11 +216,11 @@ def write_bundle(
         for name, text in files.items():
             (new / name).parent.mkdir(parents=True, exist_ok=True)
             (new / name).write_text(text)
-        build_id = _build_id({name: _sha256(new / name) for name in files})
+        build_id = hardware_id({name: sha256_of(new / name) for name in files})
         (new / BUILD_ID_IMAGE).parent.mkdir(exist_ok=True)
         (new / BUILD_ID_IMAGE).write_text(build_id + "\n")
         hashes = {
-            str(file.relative_to(new).as_posix()): _sha256(file)
+            str(file.relative_to(new).as_posix()): sha256_of(file)
             for file in sorted(new.rglob("*"))
             if file.is_file()
         }
@@ -216,48 +248,42 @@ def add_bitstream(bundle: Bundle, board: str, bit: bytes, hwh: str) -> Bundle:
         for name, content in added.items():
             (new / name).parent.mkdir(parents=True, exist_ok=True)
             (new / name).write_bytes(content)
-        document = json.loads((new / MANIFEST).read_text())
-        hashes = {**document["files"], **{name: _sha256(new / name) for name in added}}
+        document = read_document(new)
+        hashes = {**document["files"], **{name: sha256_of(new / name) for name in added}}
         document["files"] = dict(sorted(hashes.items()))
         _write_manifest(new, document)
-    return Bundle.load(bundle.path)
+    return Bundle.load(bundle.path, trust_rtl=bundle.trust_rtl)
 
 
 def _write_manifest(folder: Path, document: dict) -> None:
-    sealed = {**document, "sha256": _seal(document)}
+    sealed = {**document, "sha256": seal(document)}
     (folder / MANIFEST).write_text(json.dumps(sealed, indent=1) + "\n")
 
 
-def _build_id(files: Mapping[str, str]) -> str:
-    """128 bits, in hex, of all that is hardware: RTL and images, save that of the id itself."""
-    hardware = {
-        name: sha256
-        for name, sha256 in files.items()
-        if name.startswith(("rtl/", "images/")) and name != BUILD_ID_IMAGE
+def _folding(said: Mapping[str, tuple[int, ...]], network: Network, path: Path) -> dict[str, Fold]:
+    """The fold of each Dense, and of a layer in front of the first."""
+    foldable = {
+        node.name: (
+            (network.tensors[node.output].size, network.tensors[node.input].size)
+            if isinstance(node, Dense)
+            else (network.tensors[node.input].size, 1)
+        )
+        for i, node in enumerate(network.nodes)
+        if isinstance(node, Dense) or i == 0
     }
-    return hashlib.sha256(json.dumps(hardware, sort_keys=True).encode()).hexdigest()[:32]
+    if said.keys() != foldable.keys():
+        raise _unlike(path, "folding")
+    for name, factors in said.items():
+        fits = len(factors) == 3 and min(factors[:2]) > 0 <= factors[2]
+        if not fits or any(size % part for size, part in zip(foldable[name], factors)):
+            raise _unlike(path, "folding")
+    return {name: Fold(*factors) for name, factors in said.items()}
 
 
-def _seal(manifest: dict) -> str:
-    """The sha256 of all that the manifest says, but for this itself."""
-    said = {key: value for key, value in manifest.items() if key != "sha256"}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
-
-
-def _check_files(path: Path, files: Mapping[str, str]) -> None:
-    for name, sha256 in files.items():
-        if not (path / name).is_file():
-            raise BundleError(f"{path}: {name} is missing; compile it again")
-        if _sha256(path / name) != sha256:
-            raise BundleError(f"{path}: {name} was changed (its sha256 differs); compile it again")
-
-
-def _layout(fields: dict) -> FrameLayout:
-    return FrameLayout(int(fields["elements"]), Encoding.of(fields["encoding"]))
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+def _unlike(path: Path, field: str) -> BundleError:
+    return BundleError(
+        f"{path / MANIFEST}: {field} is not that of the network in the bundle; {REMEDY}"
+    )
 
 
 def _unpack(archive: Path, cache: Path | None) -> Path:
@@ -271,7 +297,7 @@ def _unpack(archive: Path, cache: Path | None) -> Path:
             )
 
     try:
-        name = _sha256(archive)
+        name = sha256_of(archive)
     except OSError as error:
         raise BundleError(f"{archive}: can't be read ({error.strerror or error})") from error
     return _root(Cache(cache).keep("bundles", name, make))

@@ -31,6 +31,11 @@ def main() -> None:
     emulate.add_argument(
         "--board", help="which emulated board; scripts with the same one take turns"
     )
+    emulate.add_argument(
+        "--trust-rtl",
+        action="store_true",
+        help="compile the bundle's RTL whatever it is: as you would run a program of its maker's",
+    )
     emulate.add_argument("script", type=Path)
     emulate.add_argument("arguments", nargs=argparse.REMAINDER, help="what the script is given")
     emulate.set_defaults(run=_emulate)
@@ -59,8 +64,9 @@ def _plug_in(arguments: argparse.Namespace) -> None:
         raise DeviceError(
             f"pynq can't be imported here ({error}); pip install 'bitfold[board]'"
         ) from error
-    bundles = tuple(Bundle.load(path) for path in arguments.bundle)
-    plug_in(EmulatedBoard(arguments.board, bundles))
+    trust_rtl = arguments.trust_rtl
+    bundles = tuple(Bundle.load(path, trust_rtl=trust_rtl) for path in arguments.bundle)
+    plug_in(EmulatedBoard(arguments.board, bundles, trust_rtl=trust_rtl))
 
 
 if __name__ == "__main__":

@@ -63,7 +63,8 @@ class Accelerator:
     itself, simulated cycle by cycle), "functional" (the same integers by arithmetic, faster, with
     predicted cycles), "auto" (the board where pynq has one, else verilated where Verilator and g++
     are installed, else functional), or a Device that was made already, which stays its maker's to
-    close. `progress` is told each slow step of a build.
+    close. `progress` is told each slow step of a build. `trust_rtl` is for
+    bundles given by their place, as `Bundle.load` takes it.
 
         accelerator = Accelerator("iris.bundle")
         accelerator.classify([[5.1, 3.5, 1.4, 0.2]])
@@ -84,11 +85,14 @@ class Accelerator:
         *,
         network: Network | None = None,
         overlay: str = "auto",
+        trust_rtl: bool = False,
     ):
         cache = as_folder(cache, "cache")
         if not callable(progress):
             raise InputError(f"progress is {shown(progress)}; give a function of one text")
-        self.library = bundles if isinstance(bundles, Library) else Library(bundles, cache)
+        self.library = (
+            bundles if isinstance(bundles, Library) else Library(bundles, cache, trust_rtl)
+        )
         self._overlay = overlay
         self._given = None if isinstance(device, str) else device
         if not isinstance(device, (str, Device)):

@@ -26,7 +26,7 @@ def write_bitstream(bundle: Bundle, bit: Path) -> None:
         partial.write_text(handoff(System.of(bundle, BOARD), interrupts=False))
 
 
-def bundle_of(bit: Path, known: Iterable[Bundle] = ()) -> Bundle:
+def bundle_of(bit: Path, known: Iterable[Bundle] = (), trust_rtl: bool = False) -> Bundle:
     """The bundle whose overlay `bit` loads.
 
     Of a .bit for the emulation it is the one of that build id among those `known`, in the folders
@@ -44,7 +44,7 @@ def bundle_of(bit: Path, known: Iterable[Bundle] = ()) -> Bundle:
         manifests += sorted(bit.parent.glob(f"*/{MANIFEST}"))
     for manifest in manifests:
         if manifest.is_file():
-            bundle = Bundle.load(manifest.parent)
+            bundle = Bundle.load(manifest.parent, trust_rtl=trust_rtl)
             if build_id in (None, bundle.build_id):
                 return bundle
     raise BundleError(

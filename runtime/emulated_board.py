@@ -52,7 +52,8 @@ class EmulatedBoard(Device):
 
     `name` tells boards apart: processes that name the same one exclude each other; by default each
     process has its own. `bundles` are those whose bitstreams may be loaded, beside the bundles
-    that lie where a bitstream does. `memory` is how the memory behaves; `progress` is told each
+    that lie where a bitstream does, whose RTL is compiled whatever it is only with `trust_rtl`, as
+    `Bundle.load` has it. `memory` is how the memory behaves; `progress` is told each
     step of a build.
     """
 
@@ -70,6 +71,7 @@ class EmulatedBoard(Device):
         memory: Memory | None = None,
         cache: Path | None = None,
         progress: Callable[[str], None] = lambda step: None,
+        trust_rtl: bool = False,
     ):
         super().__init__(f"emulated-{name or os.getpid()}")
         self.name = "Pynq-Z2"
@@ -81,6 +83,7 @@ class EmulatedBoard(Device):
         self._bundles = {bundle.build_id: bundle for bundle in bundles}
         self._cache = cache
         self._progress = progress
+        self._trust_rtl = trust_rtl
         self._behaviour = memory or Memory()
         self._contents = EmulatedMemory(MEMORY_BASE, MEMORY_BYTES)
         self._clocks = _Clocks()
@@ -110,7 +113,7 @@ class EmulatedBoard(Device):
         return found
 
     def download(self, bitstream, parser=None) -> None:
-        bundle = bundle_of(Path(bitstream.bitfile_name), self._bundles.values())
+        bundle = bundle_of(Path(bitstream.bitfile_name), self._bundles.values(), self._trust_rtl)
         library = build_library(bundle.rtl, self._cache, self._progress)
         if self.port:
             self.port.close()

@@ -5,6 +5,10 @@
 // beat a cycle, takes a beat of write data a cycle and answers a write LATENCY cycles after its last
 // beat. Each of its five channels can be made to hesitate at random, or never to move at all.
 // Outside of its bytes it answers with a decode error, as an interconnect does.
+//
+// What Verilator's runtime warns of, such as a memory image that is missing or too short, and what it
+// would end the process for, such as an image that is none, ends the overlay: it has failed, and does
+// not go on.
 
 #include <cstdint>
 #include <cstring>
@@ -17,6 +21,24 @@
 #ifdef BITFOLD_OBSERVED
 #include "observer.h"
 #endif
+
+namespace {
+
+struct Ended {};
+
+// What the runtime said last, on this thread.
+thread_local std::string said;
+
+}  // namespace
+
+void vl_warn(const char* file, int, const char*, const char* message) {
+  said = std::string(file) + ": " + message;
+}
+
+void vl_fatal(const char* file, int line, const char* hierarchy, const char* message) {
+  vl_warn(file, line, hierarchy, message);
+  throw Ended();
+}
 
 namespace {
 
@@ -58,7 +80,9 @@ class Overlay {
     cycle();
   }
 
-  ~Overlay() { top_->final(); }
+  ~Overlay() {
+    if (problem_.empty()) top_->final();
+  }
 
   void configure(uint32_t latency, uint32_t hesitation, uint64_t seed, uint32_t mute) {
     latency_ = latency;
@@ -118,7 +142,8 @@ class Overlay {
     return now_ - from;
   }
 
-  bool failed() const { return context_->gotError(); }
+  bool failed() const { return !problem_.empty() || context_->gotError(); }
+  const std::string& problem() const { return problem_; }
   bool interrupted() const { return top_->irq; }
 
   Observer& observer() { return observer_; }
@@ -152,7 +177,7 @@ class Overlay {
     top_->m_axi_mem_bvalid = answering_;
     if (answering_) top_->m_axi_mem_bresp = answers_.front().address ? OKAY : DECERR;
     top_->aclk = 0;
-    top_->eval();
+    evaluate();
   }
 
   // The clock edge: what was valid and ready has moved.
@@ -191,9 +216,18 @@ class Overlay {
     if (aw) writes_.push_back({0, top_->m_axi_mem_awaddr, top_->m_axi_mem_awlen + 1u});
     observer_.before_edge(now_);
     top_->aclk = 1;
-    top_->eval();
+    evaluate();
     observer_.after_edge(now_);
     ++now_;
+  }
+
+  void evaluate() {
+    if (!problem_.empty()) return;
+    try {
+      top_->eval();
+    } catch (const Ended&) {
+    }
+    if (!said.empty()) problem_.swap(said);
   }
 
   bool willing(Channel channel) {
@@ -217,6 +251,7 @@ class Overlay {
   uint32_t base_, size_;
   std::unique_ptr<VerilatedContext> context_;
   std::unique_ptr<Vbitfold_top> top_;
+  std::string problem_;  // that ended it
   Observer observer_;
   std::deque<Burst> reads_, writes_, answers_;
   bool reading_ = false, answering_ = false, burst_ok_ = true;
@@ -244,6 +279,8 @@ EXPORT int bitfold_read(Overlay* overlay, uint32_t offset, uint32_t* value) {
 }
 EXPORT uint64_t bitfold_run(Overlay* overlay, uint64_t cycles) { return overlay->run(cycles); }
 EXPORT int bitfold_failed(Overlay* overlay) { return overlay->failed(); }
+// What ended it, where it is not an assertion of its own.
+EXPORT const char* bitfold_problem(Overlay* overlay) { return overlay->problem().c_str(); }
 EXPORT int bitfold_interrupted(Overlay* overlay) { return overlay->interrupted(); }
 
 #ifdef BITFOLD_OBSERVED

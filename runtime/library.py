@@ -17,11 +17,16 @@ OVERLAYS = ("auto", "dataflow", "offload")
 class Library:
     """Bundles to choose from.
 
-    `sources`: bundles, folders or zips of bundles, and folders that hold such. Raises BundleError
-    where there is none, or one is damaged.
+    `sources`: bundles, folders or zips of bundles, and folders that hold such; `trust_rtl` as
+    `Bundle.load` takes it. Raises BundleError where there is none, or one is damaged.
     """
 
-    def __init__(self, sources: Bundle | Path | str | Iterable, cache: Path | None = None):
+    def __init__(
+        self,
+        sources: Bundle | Path | str | Iterable,
+        cache: Path | None = None,
+        trust_rtl: bool = False,
+    ):
         if isinstance(sources, (Bundle, Path, str)):
             sources = [sources]
         try:
@@ -31,7 +36,7 @@ class Library:
         if not sources:
             raise BundleError("there is no bundle in an empty list; give one or more")
         self.bundles: tuple[Bundle, ...] = tuple(
-            bundle for source in sources for bundle in _bundles(source, cache)
+            bundle for source in sources for bundle in _bundles(source, cache, trust_rtl)
         )
 
     def pick(self, network: Network, overlay: str = "auto") -> Bundle:
@@ -82,21 +87,21 @@ def _objection(bundle: Bundle, network: Network, overlay: str) -> str | None:
     return None
 
 
-def _bundles(source: Bundle | Path | str, cache: Path | None) -> list[Bundle]:
+def _bundles(source: Bundle | Path | str, cache: Path | None, trust_rtl: bool) -> list[Bundle]:
     if isinstance(source, Bundle):
         return [source]
     if not isinstance(source, (Path, str)) or "\0" in str(source):
         raise BundleError(f"{shown(source)} is no bundle; give a Bundle, or the path of one")
     try:
-        return _bundles_at(Path(source), cache)
+        return _bundles_at(Path(source), cache, trust_rtl)
     except OSError as error:
         raise BundleError(f"{shown(source)}: can't be read ({error.strerror or error})") from error
 
 
-def _bundles_at(path: Path, cache: Path | None) -> list[Bundle]:
+def _bundles_at(path: Path, cache: Path | None, trust_rtl: bool) -> list[Bundle]:
     if path.is_dir() and not (path / MANIFEST).is_file():
         inside = sorted(manifest.parent for manifest in path.glob(f"*/{MANIFEST}"))
         if not inside:
             raise BundleError(f"{path}: no bundle there; make one with `bitfold compile`")
-        return [Bundle.load(folder, cache) for folder in inside]
-    return [Bundle.load(path, cache)]
+        return [Bundle.load(folder, cache, trust_rtl) for folder in inside]
+    return [Bundle.load(path, cache, trust_rtl)]

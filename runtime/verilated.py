@@ -125,6 +125,7 @@ class VerilatedPort:
         )
         self._free = weakref.finalize(self, _close, self._library, self._handle, os.getpid())
         self._free.atexit = False  # a thread may be in the middle of it still
+        self._check_alive()
         self.configure(memory)
 
     def configure(self, memory: Memory) -> None:
@@ -160,8 +161,7 @@ class VerilatedPort:
     def go_on(self, cycles: int) -> None:
         """Lets `cycles` go by, fewer if the overlay interrupts."""
         self.ask("run", cycles)
-        if self.ask("failed"):
-            raise DeviceError("an assertion in the RTL failed; it is printed above")
+        self._check_alive()
 
     def close(self) -> None:
         self.turns.close(self._free)
@@ -170,6 +170,12 @@ class VerilatedPort:
         """What a function of harness.cpp gives for this overlay."""
         ask = getattr(self._library, f"bitfold_{function}")
         return self.turns.take(lambda: ask(self._handle, *arguments))
+
+    def _check_alive(self) -> None:
+        if problem := self.ask("problem").decode(errors="replace"):
+            raise DeviceError(f"the simulation ended: {problem}; compile the bundle again")
+        if self.ask("failed"):
+            raise DeviceError("an assertion in the RTL failed; it is printed above")
 
     def _check(self, response: int, action: str) -> None:
         if response < 0:
@@ -215,6 +221,7 @@ def _load(library: Path) -> ctypes.CDLL:
         "read": (ctypes.c_int, [handle, u32, ctypes.POINTER(u32)]),
         "run": (u64, [handle, u64]),
         "failed": (ctypes.c_int, [handle]),
+        "problem": (ctypes.c_char_p, [handle]),
         # Of an observed build only.
         "watch": (u32, [handle, ctypes.c_char_p]),
         "beats": (ctypes.c_void_p, [handle, u32, ctypes.POINTER(u64)]),

@@ -53,7 +53,11 @@ class Variant:
 
     verilator: tuple[str, ...] = ()
     watched: tuple[Path, ...] = ()
-    defines: tuple[str, ...] = ("-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TRACE=0")
+    # The harness says itself what becomes of a warning and of an error of Verilator's runtime.
+    defines: tuple[str, ...] = (
+        *("-DVL_USER_WARN", "-DVL_USER_FATAL"),
+        *("-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TRACE=0"),
+    )
     runtime: tuple[str, ...] = ("verilated.cpp", "verilated_threads.cpp")
     headers: tuple[Path, ...] = ()
 
@@ -73,7 +77,7 @@ WATCHED = Variant(
 TRACED = Variant(
     verilator=("--trace-fst",),
     defines=(
-        *EVERYDAY.defines[:2],
+        *EVERYDAY.defines[:-1],
         *("-DVM_TRACE=1", "-DVM_TRACE_FST=1", "-DBITFOLD_OBSERVED", "-DBITFOLD_TRACED"),
     ),
     runtime=(*EVERYDAY.runtime, "verilated_fst_c.cpp"),

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from bitfold.build.diff.images import stage_nodes
 from bitfold.models.network import Dense, Network, Threshold
-from bitfold.overlays.bundle import BUILD_ID_IMAGE, MANIFEST, Bundle, write_bundle
+from bitfold.overlays.bundle import MANIFEST, Bundle, write_bundle
+from bitfold.overlays.manifest import BUILD_ID_IMAGE
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def with_flipped_image(bundle: Bundle, fault: Fault, path: Path) -> Bundle:
     columns = parameter.values.shape[1]
     word = fault.row // fold.pe * (columns // fold.simd) + fault.column // fold.simd
     field = fault.row % fold.pe * fold.simd + fault.column % fold.simd
-    name = f"images/{fault.layer}.weights.hex"
+    name = f"images/stage_{[n.name for n in stage_nodes(bundle)].index(fault.layer)}.weights.hex"
     words = (bundle.path / name).read_text().split()
     value = int(words[word], 16) ^ 1 << field * parameter.encoding.bits + fault.bit
     words[word] = f"{value:0{len(words[word])}x}"

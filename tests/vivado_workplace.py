@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,8 @@ class Workplace:
         scenario |= {"ports": " ".join(self.ports), "handoff": self.folder / "vivado.hwh"}
         lines = [f"set scenario({name}) {{{value}}}" for name, value in scenario.items()]
         (self.folder / "scenario.tcl").write_text("\n".join(lines))
-        self.vivado.write_text(f'#!/bin/sh\nexec "{TCLSH}" "{STANDIN}" "{self.folder}" "$@"\n')
+        command = shlex.join(map(str, (TCLSH, STANDIN, self.folder)))
+        self.vivado.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
         self.vivado.chmod(0o755)
         (self.folder / "record").unlink(missing_ok=True)
 

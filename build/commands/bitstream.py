@@ -34,7 +34,8 @@ EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     metavar="FILE.bit FILE.hwh",
     help="Add a bitstream that Vivado made elsewhere from this project.",
 )
-def bitstream(bundle, board, output, vivado, files) -> dict:
+@console.trust_rtl_option
+def bitstream(bundle, board, output, vivado, files, trust_rtl) -> dict:
     """Make a bitstream for BUNDLE and keep it in there.
 
     Writes a folder with all that Vivado needs (2020.2 or newer, with Zynq-7000) and runs it where
@@ -55,7 +56,7 @@ def bitstream(bundle, board, output, vivado, files) -> dict:
     from bitfold.models.errors import BundleError
     from bitfold.overlays.bundle import BITSTREAM_STEM, Bundle
 
-    loaded = Bundle.load(bundle)
+    loaded = Bundle.load(bundle, trust_rtl=trust_rtl)
     if bundle.is_file():
         raise BundleError(f"{bundle}: a bitstream can't be added to a zip; unpack it first")
     if files:
@@ -67,10 +68,8 @@ def bitstream(bundle, board, output, vivado, files) -> dict:
         made = [str(folder / "output" / f"{BITSTREAM_STEM}{suffix}") for suffix in (".bit", ".hwh")]
         run = f"cd {shlex.quote(str(folder))} && {shlex.join(['vivado', *COMMAND])}"
         add = shlex.join(["bitfold", "bitstream", str(bundle), "--board", board, "--add", *made])
-        console.out.print(
-            f"no Vivado here; where there is one: {run}", markup=False, soft_wrap=True
-        )
-        console.out.print(f"and then: {add}", markup=False, soft_wrap=True)
+        console.out.print(f"no Vivado here; where there is one: {run}", soft_wrap=True)
+        console.out.print(f"and then: {add}", soft_wrap=True)
         return {"project": str(folder), "board": board, "run": run, "add": add}
     with console.steps(f"Vivado, log in {folder / 'vivado.log'}") as say:
         bit, hwh = run_vivado(executable, folder, say)
@@ -79,7 +78,7 @@ def bitstream(bundle, board, output, vivado, files) -> dict:
 
 def _kept(bundle, board: str) -> dict:
     kept = bundle.bitstream(board)
-    console.out.print(f"bitstream: {kept.bit}", markup=False, soft_wrap=True)
+    console.out.print(f"bitstream: {kept.bit}", soft_wrap=True)
     return {
         "bundle": str(bundle.path),
         "board": board,

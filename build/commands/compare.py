@@ -119,7 +119,7 @@ def _show(rows: list[dict]) -> None:
             f"{row['dataflow_cycles_a_flower_batch_150']:,.1f}\n"
             f"{row['offload_cycles_a_flower_batch_150']:,.1f}",
             f"{row['dataflow_rebuild_seconds']:.1f} s\n{row['offload_program_load_us']:.1f} µs",
-            "[green]yes[/]" if row["exact"] else "[red]no[/]",
+            console.styled(("yes", "green") if row["exact"] else ("no", "red")),
         )
     console.out.print(table)
     console.out.print()

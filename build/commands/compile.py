@@ -215,7 +215,7 @@ def compile_qonnx(
     description = describe_dataflow(bundle)
     show(description)
     if changed:
-        console.out.print(f"[yellow]warning[/]: on random samples, {changed}")
+        console.out.print(console.styled(("warning", "yellow"), f": on random samples, {changed}"))
     if checked:
         console.out.print(f"equal to {qonnx.name} on {checked} random samples, every layer")
     console.out.print(f"bundle: {output}")

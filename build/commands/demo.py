@@ -111,7 +111,9 @@ def _show(rows, folder: Path) -> None:
                 row.overlay,
                 f"{row.latency_cycles:,} ({row.latency_cycles_predicted:,})",
                 f"{row.initiation_interval:,.0f} ({row.initiation_interval_predicted:,.0f})",
-                "[green]yes[/]" if row.exact else f"[red]{row.mismatches} differ[/]",
+                console.styled(
+                    ("yes", "green") if row.exact else (f"{row.mismatches} differ", "red")
+                ),
             )
     console.out.print(networks)
     console.out.print()
@@ -131,7 +133,7 @@ def _show(rows, folder: Path) -> None:
         "files": str(folder),
     }
     for what, note in notes.items():
-        console.out.print(f"{what}: {note}", highlight=False, markup=False)
+        console.out.print(f"{what}: {note}", highlight=False)
 
 
 def _mean_and_spread(mean: float | None, std: float | None) -> str:

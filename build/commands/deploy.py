@@ -69,7 +69,7 @@ def deploy(bundles, output, network_files, dataset, inputs) -> dict:
             f"{name}: " + (f"for {boards}" if boards else "no bitstream yet (`bitfold bitstream`)"),
             highlight=False,
         )
-    console.out.print(f"package: {output}", markup=False)
+    console.out.print(f"package: {output}")
     return {**contents, "package": str(output)}
 
 

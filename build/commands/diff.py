@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.markup import escape
 from rich.table import Table
 
 from bitfold.build import console
@@ -38,7 +37,8 @@ RANDOM_SAMPLES = 100
     metavar="FILE.fst",
     help="The RTL's waveform of the first sample that differs, for GTKWave or Surfer.",
 )
-def diff(one, other, data, dataset, samples, waves) -> dict:
+@console.trust_rtl_option
+def diff(one, other, data, dataset, samples, waves, trust_rtl) -> dict:
     """Compare two stages, A and B, on the same samples, layer by layer.
 
     A stage is a checkpoint (.safetensors, run by torch), a QONNX file (run by qonnx), the folder of
@@ -65,7 +65,7 @@ def diff(one, other, data, dataset, samples, waves) -> dict:
         from bitfold.build.diff.opening import open_stages
         from bitfold.build.diff.search import search
 
-        a, b = open_stages(one, other, say)
+        a, b = open_stages(one, other, say, trust_rtl)
         align(a, b)  # before anything is built
         bundle = b.bundle or a.bundle
         if waves and bundle is None:
@@ -126,10 +126,10 @@ def _show(result: dict, found: Comparison) -> None:
     colour = "green" if found.equal else "red"
     head, colon, rest = result["says"].partition(":")
     console.out.print(
-        f"[{colour}]{escape(head)}[/]{colon}{escape(rest)}", highlight=False, soft_wrap=True
+        console.styled((head, colour), f"{colon}{rest}"), highlight=False, soft_wrap=True
     )
     if result["seen"]:
-        console.out.print(result["seen"], highlight=False, markup=False)
+        console.out.print(result["seen"], highlight=False)
     if found.layers:
         console.out.print(_table(found))
         console.out.print(
@@ -137,7 +137,7 @@ def _show(result: dict, found: Comparison) -> None:
             highlight=False,
         )
     if result["waves"]:
-        console.out.print(f"waveform: {result['waves']}", highlight=False, markup=False)
+        console.out.print(f"waveform: {result['waves']}", highlight=False)
 
 
 def _table(found: Comparison) -> Table:
@@ -147,7 +147,7 @@ def _table(found: Comparison) -> Table:
     for layer in found.layers:
         counts = layer.samples, layer.values, layer.sample, layer.channel
         values = f"{layer.a:g}", f"{layer.b:g}"
-        table.add_row(escape(layer.layer), layer.kind, *map(str, counts), *values)
+        table.add_row(layer.layer, layer.kind, *map(str, counts), *values)
     return table
 
 

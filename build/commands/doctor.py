@@ -15,19 +15,21 @@ def doctor() -> dict:
     table = console.table("", "what", "version", "what for")
     for finding in findings:
         mark = (
-            "[green]✓[/]" if finding.ok else ("[red]✗[/]" if finding.required else "[yellow]-[/]")
+            ("✓", "green")
+            if finding.ok
+            else (("✗", "red") if finding.required else ("-", "yellow"))
         )
-        table.add_row(mark, finding.name, finding.version or "", finding.purpose)
+        table.add_row(console.styled(mark), finding.name, finding.version or "", finding.purpose)
     console.out.print(table)
     console.out.print()
     for finding in findings:
         if not finding.ok:
             need = "" if finding.required else " (not needed here)"
             said = f"{finding.name}{need}: {finding.remedy}"
-            console.out.print(said, highlight=False, markup=False, soft_wrap=True)
+            console.out.print(said, highlight=False, soft_wrap=True)
     missing = [finding.name for finding in findings if finding.required and not finding.ok]
     if missing:
-        console.out.print(f"[red]missing:[/] {', '.join(missing)}")
+        console.out.print(console.styled(("missing:", "red"), f" {', '.join(missing)}"))
     else:
         console.out.print("everything that training, compiling and running need is here")
     return {"findings": [asdict(finding) for finding in findings], "failed": bool(missing)}

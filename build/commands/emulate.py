@@ -31,9 +31,10 @@ from bitfold.runtime.verilator import build_library
     help="The Python of another environment with pynq and bitfold's runtime; no more is needed.",
 )
 @click.option("--board", help="Which emulated board: scripts that name the same one take turns.")
+@console.trust_rtl_option
 @click.argument("script", type=click.Path(dir_okay=False, path_type=Path))
 @click.argument("arguments", metavar="[ARGS]...", nargs=-1, type=click.UNPROCESSED)
-def emulate(given, python, board, script, arguments) -> dict:
+def emulate(given, python, board, trust_rtl, script, arguments) -> dict:
     """Run SCRIPT, made for a PYNQ board, on an emulated one.
 
     SCRIPT stays as it is, and all is simulated cycle by cycle: whatever it does with pynq (Overlay,
@@ -46,14 +47,15 @@ def emulate(given, python, board, script, arguments) -> dict:
     """
     if not script.is_file():
         raise DeviceError(f"{script}: there is no such script")
-    bundles = [Bundle.load(path) for path in given]
+    bundles = [Bundle.load(path, trust_rtl=trust_rtl) for path in given]
     with console.steps(f"emulating for {script.name}") as say:
         for path, bundle in zip(given, bundles):
             _put_bitstream(bundle, script.parent / f"{path.stem}.bit")
-        for bundle in (*bundles, *_beside(script)):
+        for bundle in (*bundles, *_beside(script, trust_rtl)):
             build_library(bundle.rtl, progress=say)
     options = [f"--bundle={bundle.path.resolve()}" for bundle in bundles]
     options += [f"--board={board}"] if board else []
+    options += ["--trust-rtl"] if trust_rtl else []
     command = [python, "-m", "bitfold.runtime", "emulate", *options, script, *arguments]
     try:
         exit_code = subprocess.run([str(part) for part in command]).returncode
@@ -67,10 +69,10 @@ def _put_bitstream(bundle: Bundle, bit: Path) -> None:
         write_bitstream(bundle, bit)
 
 
-def _beside(script: Path) -> list[Bundle]:
+def _beside(script: Path, trust_rtl: bool) -> list[Bundle]:
     folder = script.resolve().parent
     manifests = [*folder.glob(MANIFEST), *sorted(folder.glob(f"*/{MANIFEST}"))]
-    return [Bundle.load(manifest.parent) for manifest in manifests]
+    return [Bundle.load(manifest.parent, trust_rtl=trust_rtl) for manifest in manifests]
 
 
 emulate_command = console.command(emulate)

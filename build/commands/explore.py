@@ -8,7 +8,6 @@ from math import inf
 from pathlib import Path
 
 import click
-from rich.markup import escape
 
 from bitfold.build import console
 from bitfold.models.errors import ToolError
@@ -144,9 +143,11 @@ def _show(description: dict) -> None:
         )
     kept = sum(point["within_limits"] for point in description["front"])
     console.out.print(
-        f"[bold]{escape(description['network'])}[/] · {description['tried']} foldings tried, "
-        f"{len(description['front'])} on the front, {kept} within the limits, at "
-        f"{description['clock_mhz']:g} MHz"
+        console.styled(
+            (description["network"], "bold"),
+            f" · {description['tried']} foldings tried, {len(description['front'])} on the front, "
+            f"{kept} within the limits, at {description['clock_mhz']:g} MHz",
+        )
     )
     console.out.print(table)
     console.out.print(_note(description))

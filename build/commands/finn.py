@@ -124,7 +124,7 @@ def _show(result: dict) -> None:
         f"FINN's own folding: {own['luts']:,} LUTs, {own['brams']:,} BRAM18, {own['dsps']:,} DSPs"
     )
     for warning in dict.fromkeys([*theirs["warnings"], *own["warnings"]]):
-        console.out.print(f"FINN says: {warning}", markup=False, highlight=False)
+        console.out.print(f"FINN says: {warning}", highlight=False)
     console.out.print(
         "cycles: ours are those of the RTL, counted in simulation too; FINN's are its formula for "
         "each layer alone"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.markup import escape
 
 from bitfold.build import console
 
@@ -77,8 +76,11 @@ def show(description: dict) -> None:
         )
     taken, given = description["input"], description["output"]
     console.out.print(
-        f"[bold]{escape(description['name'])}[/] · {description['overlay']} overlay · "
-        f"{taken['elements']} {taken['encoding']} in, {given['elements']} {given['encoding']} out"
+        console.styled(
+            (description["name"], "bold"),
+            f" · {description['overlay']} overlay · {taken['elements']} {taken['encoding']} in, "
+            f"{given['elements']} {given['encoding']} out",
+        )
     )
     console.out.print(table)
     console.out.print(
@@ -100,8 +102,11 @@ def show_engine(description: dict) -> None:
     """Prints what `describe_engine` gave."""
     engine = description["engine"]
     console.out.print(
-        f"[bold]{escape(description['name'])}[/] · {engine['rows'] * engine['lanes']:,} one-bit "
-        f"products a cycle at {description['clock_mhz']:g} MHz"
+        console.styled(
+            (description["name"], "bold"),
+            f" · {engine['rows'] * engine['lanes']:,} one-bit products a cycle at "
+            f"{description['clock_mhz']:g} MHz",
+        )
     )
     console.out.print(
         f"{engine['input_words']:,} words of {engine['lanes']} bits for inputs and outputs, "
@@ -113,7 +118,7 @@ def show_engine(description: dict) -> None:
 
 def _show_step(step: dict) -> None:
     if "host" in step:
-        console.out.print(f"\non the host: {step['host']} ({step['kind']})", markup=False)
+        console.out.print(f"\non the host: {step['host']} ({step['kind']})")
         return
     console.out.print(
         f"\nprogram of {step['program_bytes']:,} bytes, up to {step['frames_a_call']} frames a call"

@@ -55,6 +55,7 @@ EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     show_default=True,
     help="Samples to run through the RTL at most; 0 leaves it out.",
 )
+@console.trust_rtl_option
 def report(
     bundle,
     samples,
@@ -66,6 +67,7 @@ def report(
     checkpoint,
     synthesis,
     rtl_samples,
+    trust_rtl,
 ) -> dict:
     """Write one page on BUNDLE, with what was really run.
 
@@ -91,7 +93,7 @@ def report(
         from bitfold.models.checkpoints import load_checkpoint
         from bitfold.overlays.bundle import Bundle, DataflowBundle
 
-        loaded = Bundle.load(bundle)
+        loaded = Bundle.load(bundle, trust_rtl=trust_rtl)
         counted = facts.read_synthesis(synthesis, loaded) if synthesis else None
         if isinstance(loaded, DataflowBundle):
             if network:
@@ -127,7 +129,7 @@ def report(
         with whole_file(output) as partial:
             partial.write_text(page.render(description, found), encoding="utf-8")
     _show(description)
-    console.out.print(f"page: {output}", markup=False)
+    console.out.print(f"page: {output}")
     return description
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 import numpy as np
-from rich.markup import escape
 
 from bitfold.build import console
 from bitfold.build.commands.train import confusion_table
@@ -52,6 +51,7 @@ SHOWN = 10
     help="verilated: the RTL, simulated; functional: the same integers by arithmetic, with the "
     "cycles as predicted; auto: a board if there is one, else verilated.",
 )
+@console.trust_rtl_option
 @click.option("--limit", type=click.IntRange(min=1), help="Run only the first so many samples.")
 @click.option(
     "--output",
@@ -66,7 +66,19 @@ SHOWN = 10
     help="Also write the RTL's waveform of the first sample that differs from the integer network, "
     "or else of the first: for GTKWave or Surfer.",
 )
-def run(bundle, samples, dataset, label, overlay, network, device, limit, output, waves) -> dict:
+def run(
+    bundle,
+    samples,
+    dataset,
+    label,
+    overlay,
+    network,
+    device,
+    trust_rtl,
+    limit,
+    output,
+    waves,
+) -> dict:
     """Run samples through BUNDLE, or through a folder of bundles.
 
     SAMPLES is an .npy or .csv file, a row a sample. Numbers in a .csv file, and floats in an .npy
@@ -90,7 +102,7 @@ def run(bundle, samples, dataset, label, overlay, network, device, limit, output
     if label and (samples is None or samples.suffix == ".npy"):
         raise click.UsageError("--label goes with a .csv file")
     with console.steps(f"running {bundle.name}") as say:
-        library = library_for(bundle, overlay)
+        library = library_for(bundle, overlay, trust_rtl)
         network = find_network(network, say) if network else library.only_network()
         x, labels = read_samples(samples, dataset, label, network)
         x, labels = x[:limit], None if labels is None else labels[:limit]
@@ -104,7 +116,7 @@ def run(bundle, samples, dataset, label, overlay, network, device, limit, output
         _keep(output, outputs)
     show(result, network.labels)
     if waves:
-        console.out.print(f"waveform of sample {first}: {waves}", highlight=False, markup=False)
+        console.out.print(f"waveform of sample {first}: {waves}", highlight=False)
     return {"bundle": str(bundle), **result}
 
 
@@ -128,7 +140,7 @@ def run_rows(
         call = accelerator.last_call
         figures = accelerator.figures(x)
     for warning in caught:
-        console.out.print(f"[yellow]warning[/]: {warning.message}")
+        console.out.print(console.styled(("warning", "yellow"), f": {warning.message}"))
     classes = network.classes(outputs)
     mismatches = int((outputs != network(network.quantize(x))).any(axis=1).sum())
     result = {
@@ -169,7 +181,7 @@ def show(result: dict, labels: tuple[str, ...]) -> None:
     """Prints what `run_rows` gave."""
     names = [labels[c] if labels else str(c) for c in result["classes"][:SHOWN]]
     more = f", and {result['samples'] - SHOWN} more" if result["samples"] > SHOWN else ""
-    console.out.print(f"classes: {escape(', '.join(names))}{more}", highlight=False)
+    console.out.print(f"classes: {', '.join(names)}{more}", highlight=False)
     if "metrics" in result:
         metrics = result["metrics"]
         console.out.print(f"accuracy {metrics['accuracy']:.2%} of {metrics['samples']} samples")
@@ -190,13 +202,19 @@ def show(result: dict, labels: tuple[str, ...]) -> None:
         console.out.print(f"{layer}: busy {busy} cycles, stalled {stalled}", highlight=False)
     if result["exact"]:
         console.out.print(
-            f"[green]exact[/]: all outputs of the {result['device']} device equal the integer "
-            f"network's (samples: {result['samples']})"
+            console.styled(
+                ("exact", "green"),
+                f": all outputs of the {result['device']} device equal the integer network's "
+                f"(samples: {result['samples']})",
+            )
         )
     else:
         console.out.print(
-            f"[red]not exact[/]: {result['mismatches']} of {result['samples']} samples differ from "
-            "the integer network"
+            console.styled(
+                ("not exact", "red"),
+                f": {result['mismatches']} of {result['samples']} samples differ from the integer "
+                "network",
+            )
         )
 
 

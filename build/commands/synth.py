@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from rich.markup import escape
 
 from bitfold.build import console
 from bitfold.models.files import whole_file
@@ -36,7 +35,10 @@ from bitfold.models.files import whole_file
     type=click.Path(dir_okay=False, path_type=Path),
     help="A native Yosys to use instead of the packaged one.",
 )
-def synth(bundle, core_only, no_timing, no_dsp, netlist, verified, yosys_program) -> dict:
+@console.trust_rtl_option
+def synth(
+    bundle, core_only, no_timing, no_dsp, netlist, verified, yosys_program, trust_rtl
+) -> dict:
     """Synthesise BUNDLE with Yosys, for the chip of the Pynq-Z1 and Z2.
 
     Shows LUTs, flip-flops, block RAM, DSPs and carry chains of each part, and the frequency that
@@ -53,7 +55,7 @@ def synth(bundle, core_only, no_timing, no_dsp, netlist, verified, yosys_program
     from bitfold.build.synthesis.timing import time_bundle_core
     from bitfold.overlays.bundle import Bundle, DataflowBundle
 
-    loaded = Bundle.load(bundle)
+    loaded = Bundle.load(bundle, trust_rtl=trust_rtl)
     if verified and (core_only or not isinstance(loaded, DataflowBundle)):
         raise click.UsageError("--verify is for a whole dataflow overlay, with its shell")
     timing = None
@@ -178,7 +180,9 @@ def show(description: dict) -> None:
         row("in all", "", "", description["total"])
     capacity, total = description["capacity"], description["total"]
     row(capacity["chip"], "", "has", capacity)
-    console.out.print(f"[bold]{escape(description['name'])}[/] · Yosys {description['yosys']}")
+    console.out.print(
+        console.styled((description["name"], "bold"), f" · Yosys {description['yosys']}")
+    )
     console.out.print(table)
     console.out.print(
         f"{total['luts'] / capacity['luts']:.1%} of the chip's LUTs, "
@@ -195,7 +199,7 @@ def show(description: dict) -> None:
             f"(nextpnr {timing['nextpnr']})"
             + (f"; {frames:,.0f} frames a second, one in {interval} cycles" if frames else "")
         )
-        console.out.print(f"its longest path: {' to '.join(timing['slowest_path'])}", markup=False)
+        console.out.print(f"its longest path: {' to '.join(timing['slowest_path'])}")
     console.out.print(
         "LUTs: LUT1 to LUT6, and those that distributed RAM and shift registers take; no inverters"
     )

@@ -123,7 +123,7 @@ def train_and_show(topology, quantization, seed, steps, rows):
             rows,
         )
     metrics = model.metrics
-    console.out.print(f"{model.name}: trained on {model.split}", markup=False)
+    console.out.print(f"{model.name}: trained on {model.split}")
     console.out.print(
         f"held out: {metrics.samples} samples, accuracy {metrics.accuracy:.2%}, "
         f"precision {metrics.precision:.2%}, recall {metrics.recall:.2%}"
@@ -136,7 +136,7 @@ def train_and_show(topology, quantization, seed, steps, rows):
 
 def _show_baseline(rows) -> None:
     most, share = most_frequent(rows)
-    console.out.print(f"saying {most!r} of every row would reach {share:.2%}", markup=False)
+    console.out.print(f"saying {most!r} of every row would reach {share:.2%}")
 
 
 def most_frequent(rows) -> tuple[str, float]:
@@ -202,7 +202,6 @@ def _cross_validate_table(rows, quantization, steps, jobs) -> dict:
     console.out.print(
         f"{rows.name}-{quantization}: accuracy {mean:.1%} ± {std:.1%}, {cv.FOLDS} folds over "
         f"{len(accuracies)} seeds",
-        markup=False,
     )
     _show_baseline(rows)
     return {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bitfold.build.diff.images import read_image
+from bitfold.build.diff.images import read_image, stage_nodes
 from bitfold.build.diff.stages import Shown, parameter_of
 from bitfold.build.passes.cut import cut_behind
 from bitfold.models.errors import DeviceError, OverlayError
@@ -68,7 +68,7 @@ class StreamStage:
         integers = network.quantize(x)
         device = self.open(WATCHED)
         try:
-            nodes = _stages(self.bundle)
+            nodes = stage_nodes(self.bundle)
             paths = [f"bitfold_top.core.stage_{i}" for i in range(len(nodes))]
             streams = watch(device.port, paths)
             device.load(network)
@@ -108,16 +108,3 @@ def open_overlay(
 
     watched = isinstance(bundle, DataflowBundle) and device != "functional"
     return (StreamStage if watched else LayerwiseStage)(label, network, bundle, open_device)
-
-
-def _stages(bundle: DataflowBundle) -> list[Node]:
-    """The node whose output each stage of the overlay gives, in order; build/dataflow.py makes one
-    of an unrolled layer and the threshold behind it."""
-    nodes: list[Node] = []
-    for node in bundle.network.nodes:
-        fold = bundle.folding.get(nodes[-1].name) if nodes else None
-        if isinstance(node, Threshold) and fold and fold.unrolled:
-            nodes[-1] = node
-        else:
-            nodes.append(node)
-    return nodes

@@ -39,7 +39,9 @@ class _Named:
         return _Named(text, Path(text), None)
 
 
-def open_stages(one: str, other: str, say: Callable[[str], None]) -> tuple[Stage, Stage]:
+def open_stages(
+    one: str, other: str, say: Callable[[str], None], trust_rtl: bool = False
+) -> tuple[Stage, Stage]:
     """The stages that two paths name.
 
     What does not say itself which network it computes (an offload overlay, outputs that stand
@@ -48,7 +50,7 @@ def open_stages(one: str, other: str, say: Callable[[str], None]) -> tuple[Stage
     """
     opened: dict[int, Stage] = {}
     named = [_Named.of(one), _Named.of(other)]
-    sources = [_source(name) for name in named]
+    sources = [_source(name, trust_rtl) for name in named]
     for i in sorted((0, 1), key=lambda i: _rank(sources[i])):
         say(f"opening {named[i].label}")
         known = next((stage.network for stage in opened.values()), None)
@@ -56,16 +58,16 @@ def open_stages(one: str, other: str, say: Callable[[str], None]) -> tuple[Stage
     return opened[0], opened[1]
 
 
-def _source(named: _Named) -> Path | Network | Bundle | Recording:
+def _source(named: _Named, trust_rtl: bool) -> Path | Network | Bundle | Recording:
     """What is at a path, a file where it is no more than that yet."""
     path = named.path
     found: Path | Network | Bundle | Recording
     if path.suffix in (".onnx", ".safetensors"):
         found = path
     elif path.suffix in SUFFIXES:
-        found = read_recording(path)
+        found = read_recording(path, trust_rtl)
     elif (path / MANIFEST).is_file() or (path.is_file() and zipfile.is_zipfile(path)):
-        found = Bundle.load(path)
+        found = Bundle.load(path, trust_rtl=trust_rtl)
     elif (path / "network.json").is_file():
         found = Network.load(path)
     elif path.exists():

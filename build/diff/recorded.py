@@ -59,7 +59,7 @@ class RecordedStage:
         return None
 
 
-def read_recording(path: Path) -> Recording:
+def read_recording(path: Path, trust_rtl: bool = False) -> Recording:
     """What `path` holds: results/NAME.npz of a package (or the .json beside it), or outputs that
     `bitfold run --output` wrote (.npy, .csv). Raises InputError, NetworkError or BundleError."""
     file = path.with_suffix(".npz") if path.suffix == ".json" else path
@@ -90,7 +90,8 @@ def read_recording(path: Path) -> Recording:
     if inputs is None:
         raise InputError(f"{package}: its vectors.npz has no inputs; deploy it again")
     network = Network.load(package / run["network"])
-    return Recording(outputs, network, Bundle.load(package / run["bundle"]), inputs)
+    bundle = Bundle.load(package / run["bundle"], trust_rtl=trust_rtl)
+    return Recording(outputs, network, bundle, inputs)
 
 
 def _read(file: Path) -> dict[str, np.ndarray]:

@@ -41,7 +41,6 @@ def write_build_folder(
     config = folding_config(hardware(network), network, plan(network, folding))
     x = network.quantize(random_samples(network, SAMPLES))
     values = {
-        "network": network.name,
         "board": board,
         "clock_mhz": f"{clock_mhz:g}",
         "period_ns": 1000 / clock_mhz,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from pathlib import Path
 
@@ -20,7 +21,8 @@ def load(path: Path) -> onnx.ModelProto:
     if not path.is_file():
         raise FrontendError(f"{path}: there is no such file; export the network to it first")
     if path.suffix == ".safetensors":
-        raise FrontendError(f"{path}: a checkpoint and not QONNX; first `bitfold export {path}`")
+        command = shlex.join(["bitfold", "export", str(path)])
+        raise FrontendError(f"{path}: a checkpoint and not QONNX; first `{command}`")
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
         raise _too_large(path, size)

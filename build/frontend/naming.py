@@ -6,7 +6,10 @@ import re
 
 import onnx
 
+from bitfold.models.names import MAX_CHARACTERS, plain_name
+
 _QUOTED = re.compile(r"'([^'\\]*)'")
+LONGEST = MAX_CHARACTERS - 100
 
 
 def module_path(node: onnx.NodeProto, weight: str) -> str | None:
@@ -35,7 +38,10 @@ def module_path(node: onnx.NodeProto, weight: str) -> str | None:
 
 
 def unique(name: str, taken: set[str]) -> str:
-    """`name`, or `name_2` and so on where it is taken; then taken itself."""
+    """`name` as a network may have it, or `name_2` and so on where it is taken; then taken itself.
+
+    What is made of it (`NAME.weight`) is a name as well."""
+    name = plain_name(name)[:LONGEST]
     candidate, count = name, 1
     while candidate in taken:
         count += 1

@@ -15,6 +15,7 @@ from bitfold.build.frontend.layers import Plan, cut, given_input
 from bitfold.build.frontend.source import Source
 from bitfold.build.frontend.tracing import Trace, trace
 from bitfold.models.errors import BitfoldError, FrontendError, NetworkError, shown
+from bitfold.models.names import plain_name
 from bitfold.models.network import Network
 
 streamlining.load_passes()  # once, and not in every process that is forked
@@ -54,7 +55,7 @@ def read(
     graph = source.read_source(path)
     plan, found = cut(graph, given_input(graph, input_encoding, input_scale))
     problems.refuse(str(path), found)
-    info = {"source": path.name}
+    info = {"source": plain_name(path.name)}
     for key in ("topology", "quantization", "dataset"):
         if f"bitfold.{key}" in graph.metadata:
             info[key] = graph.metadata[f"bitfold.{key}"]
@@ -64,7 +65,7 @@ def read(
     if input_encoding:
         scale = 1.0 if input_scale is None else input_scale
         info.update(input_encoding=input_encoding, input_scale=repr(float(scale)))
-    name = name or graph.metadata.get("bitfold.name") or path.stem
+    name = plain_name(name or graph.metadata.get("bitfold.name") or path.stem)
     network = lowering.lower(graph, plan, name, info, progress)
     if rows:
         progress("comparing with the QONNX file")

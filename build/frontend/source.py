@@ -23,6 +23,7 @@ from bitfold.build.frontend.problems import (
 from bitfold.build.frontend.screening import label, screen
 from bitfold.models.errors import FrontendError, shown
 from bitfold.models.json_files import parse_json
+from bitfold.models.names import plain_name
 
 _QUANTIZERS = ("Quant", "IntQuant", "BipolarQuant", "QuantizeLinear", "DequantizeLinear")
 
@@ -108,7 +109,7 @@ class Source:
             names = parse_json(text, FrontendError, str(self.path), "export it again")
         except FrontendError:
             return ()
-        return tuple(map(str, names)) if isinstance(names, list) else ()
+        return tuple(plain_name(str(name)) for name in names) if isinstance(names, list) else ()
 
     @cached_property
     def input_datatype(self) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -151,13 +152,14 @@ class _Synthesis:
 
 def read_synthesis(file: Path, bundle: Bundle) -> dict:
     """What `bitfold synth --json` wrote. Raises InputError where it is not of `bundle`."""
-    remedy = f"make it with `bitfold synth {bundle.path.name} --json {file.name}`"
+    called = shlex.join(["bitfold", "synth", bundle.path.name, "--json", file.name])
+    remedy = f"make it with `{called}`"
     found = read_json(file, InputError, remedy)
     read = checked(found, _Synthesis, InputError, str(file), remedy, others=True)
     if read.build_id != bundle.build_id:
         raise InputError(
             f"{file}: of build {read.build_id}, but {bundle.path.name} is build {bundle.build_id}; "
-            f"make it again with `bitfold synth {bundle.path.name} --json {file.name}`"
+            f"make it again with `{called}`"
         )
     counted = {"total": read.total, "core": read.core, "shell": read.shell}
     return found | {part: taken and asdict(taken) for part, taken in counted.items()}

@@ -26,7 +26,8 @@ def commands(
 
     `called` is the user's name for the bundle, `inputs` the arguments that name the samples.
     """
-    source = Path(network.info.get("source", "network.onnx")).name
+    source = _file(Path(network.info.get("source", "network.onnx")).name)
+    called = _file(called)
     made = []
 
     def add(what: str, *words: object) -> None:
@@ -52,6 +53,11 @@ def commands(
     add("count LUTs with Yosys", "synth", called, "--json", "synth.json")
     add("this page", "report", *on, *inputs, "--synthesis", "synth.json", "-o", "report.html")
     return made
+
+
+def _file(name: str) -> str:
+    """`name` as a command takes it for a file, and for no option."""
+    return f"./{name}" if name.startswith("-") else name
 
 
 def _trained(model: TrainedModel, inputs: list[str]) -> list[str]:

@@ -120,7 +120,7 @@ class Synthesis:
 def synthesise(
     sources: Sequence[Path],
     top: str,
-    images: Path | None = None,
+    images: Sequence[Path] = (),
     parameters: Mapping[str, int | str] | None = None,
     *,
     apart: Sequence[str] = (),
@@ -132,13 +132,13 @@ def synthesise(
     """Synthesises module `top` of `sources` (Verilog or SystemVerilog, packages first), from
     `cache` where the same was done before.
 
-    `images`: the folder of the memory images that the sources read. `parameters`: of the top.
+    `images`: the memory images that the sources read. `parameters`: of the top.
     `apart`: modules whose instances are counted one by one; they are then not optimised into each
     other, all else is. `options`: more of synth_xilinx's, such as "-nodsp". Raises ToolError.
     """
     tool = yosys(yosys_program)
     recipe = " ".join((RECIPE, *options))
-    files = {file.name: file for file in (*sources, *(sorted(images.glob("*")) if images else ()))}
+    files = {file.name: file for file in (*sources, *images)}
     script = _script([s.name for s in sources], top, parameters or {}, apart, recipe)
 
     def make(folder: Path) -> None:
@@ -173,7 +173,7 @@ def synthesise_bundle(bundle: Bundle, core_only: bool = False, **more) -> Synthe
     core = CORES[bundle.kind]
     top, parameters = (core, engine_parameters(bundle)) if core_only else ("bitfold_top", {})
     apart = ("bitfold_top", core)
-    return synthesise(bundle.rtl, top, bundle.images, parameters, apart=apart, **more)
+    return synthesise(bundle.rtl, top, bundle.image_files, parameters, apart=apart, **more)
 
 
 def engine_parameters(bundle: Bundle) -> dict[str, int]:

@@ -50,7 +50,7 @@ def place_and_route(
     sources: Sequence[Path],
     top: str,
     ports: Mapping[str, tuple[str, int]],
-    images: Path | None = None,
+    images: Sequence[Path] = (),
     parameters: Mapping[str, int | str] | None = None,
     *,
     clock: str = "aclk",
@@ -65,7 +65,7 @@ def place_and_route(
     `synthesise` takes it. Raises ToolError, also for what does not fit the device.
     """
     synthesiser, placer = yosys(yosys_program), nextpnr()
-    files = {file.name: file for file in (*sources, *(sorted(images.glob("*")) if images else ()))}
+    files = {file.name: file for file in (*sources, *images)}
     harness = _harness(top, ports, parameters or {}, clock)
     script = (
         read_design([*(s.name for s in sources), "harness.v"], "harness", {})
@@ -94,7 +94,7 @@ def place_and_route(
 def time_bundle_core(bundle: Bundle, ports: Mapping[str, tuple[str, int]], **more) -> Timing:
     """The frequency of the core of `bundle`. `more`: as `place_and_route` takes it."""
     core, parameters = CORES[bundle.kind], engine_parameters(bundle)
-    return place_and_route(bundle.rtl, core, ports, bundle.images, parameters, **more)
+    return place_and_route(bundle.rtl, core, ports, bundle.image_files, parameters, **more)
 
 
 def _read(report: Path, yosys_version: str, nextpnr_version: str) -> Timing:

@@ -119,10 +119,10 @@ def test_what_is_no_bundle_is_named(command, here):
 def test_a_bundle_that_was_changed_is_refused(made, here):
 
     shutil.copytree(made / "net.bundle", "net.bundle")
-    weights = Path("net.bundle/images/dense1.weights.hex")
+    weights = Path("net.bundle/images/stage_0.weights.hex")
     weights.write_text(weights.read_text().replace("a", "b", 1))
     said = fails("run", "net.bundle", "--dataset", "iris")
-    assert "images/dense1.weights.hex was changed (its sha256 differs); compile it again" in said
+    assert "images/stage_0.weights.hex was changed (its sha256 differs); compile it again" in said
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ MISTAKES = {
         ("DATAFLOW", "--inputs", "wide.npy"),
         r"input has shape \(3, 9\); expected \(batch, 4\)",
     ),
-    "no samples": (("DATAFLOW", "--inputs", "none.npy"), "none.npy: there is no such file"),
+    "no samples": (("DATAFLOW", "--inputs", "none.npy"), "none.npy: not samples"),
     "a place that is taken": (
         ("DATAFLOW", "-o", "thesis"),
         "thesis: is there already, without a package.json in it; choose another place",

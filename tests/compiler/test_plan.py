@@ -186,10 +186,10 @@ def field(word: int, index: int, encoding: Encoding) -> int:
 def test_weight_images_hold_the_weights_where_mvau_reads_them(shape, seed):
     network, overlay = folded(shape, seed)
     images = dataflow_images(network, overlay)
-    for stage in overlay.stages:
+    for i, stage in enumerate(overlay.stages):
         if not isinstance(stage, MatrixStage):
             continue
-        words = words_of(images[f"{stage.name}.weights.hex"])
+        words = words_of(images[f"stage_{i}.weights.hex"])
         pe, simd, folds = stage.fold.pe, stage.fold.simd, stage.columns // stage.fold.simd
         assert len(words) == stage.rows // pe * folds
         read = [
@@ -208,12 +208,12 @@ def test_threshold_images_lead_to_the_level_of_every_accumulator(shape, seed):
     network, overlay = folded(shape, seed)
     images = dataflow_images(network, overlay)
     random = np.random.default_rng(seed)
-    for stage in overlay.stages:
+    for i, stage in enumerate(overlay.stages):
         if not isinstance(stage, ThresholdStage):
             continue
         lowest, highest = stage.input.minimum, stage.input.maximum
         never = Encoding.for_range(min(lowest, -1), highest + 1)
-        words = [field(w, 0, never) for w in words_of(images[f"{stage.name}.thresholds.hex"])]
+        words = [field(w, 0, never) for w in words_of(images[f"stage_{i}.thresholds.hex"])]
         thresholds = network.parameters[stage.parameter].values
         pe, folds = stage.fold.pe, 1 if stage.shared else stage.channels // stage.fold.pe
         fold_space = 1 << (folds - 1).bit_length()
@@ -259,7 +259,7 @@ def test_a_shared_parameter_has_equal_images_in_both_places():
     )
     same = {"first": Fold(1, 3), "second": Fold(1, 3)}
     images = dataflow_images(twice, plan(twice, same))
-    assert images["first.weights.hex"] == images["second.weights.hex"]
+    assert images["stage_0.weights.hex"] == images["stage_1.weights.hex"]
 
 
 def test_only_images_depend_on_weights_so_that_one_build_serves_a_retrained_network():

@@ -92,8 +92,9 @@ def test_a_memory_image_is_found_and_decides_the_logic(tmp_path, cache):
         (tmp_path / "images" / "words.hex").write_text(
             "".join(f"{w * 37 % 256:x}\n" for w in words)
         )
+        images = [tmp_path / "images" / "words.hex"]
         parameters = {"WIDTH": 8, "DEPTH": 64, "IMAGE": "words.hex"}
-        luts.append(synthesise(rom, "rom", tmp_path / "images", parameters, cache=cache).luts)
+        luts.append(synthesise(rom, "rom", images, parameters, cache=cache).luts)
     assert luts[0] > 0 and luts[1] == 0
 
 

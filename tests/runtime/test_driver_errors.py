@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 from random_networks import random_inputs
@@ -238,7 +240,7 @@ def test_a_core_that_ends_frames_at_the_wrong_beat_is_told(bundle, network, cach
         "input": {"elements": 8, "encoding": "UINT4"},
         "output": {"elements": 5, "encoding": bundle.output.encoding.name},
         "layers": list(bundle.layers),
-        "folding": {},
+        "folding": {name: astuple(fold) for name, fold in bundle.folding.items()},
         "latency_cycles": 1,
         "initiation_interval": 1,
         "clock_mhz": 100,

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from bitfold.models.cache import Cache
-from bitfold.models.errors import ToolError
+from bitfold.models.errors import DeviceError, ToolError
+from bitfold.overlays.bundle import Bundle
+from bitfold.runtime.verilated import VerilatedDevice
 from bitfold.runtime.verilator import LIBRARY, build_library
 
 
@@ -104,3 +106,29 @@ def test_a_missing_compiler_is_named_with_how_to_get_it(bundle, monkeypatch, tmp
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolError, match=r"g\+\+ is not installed; install it .*apt install g\+\+"):
         build_library(bundle.rtl, tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda text: None, "file not found"),
+        (lambda text: text[: len(text) // 2], "ended before specified final address"),
+        (lambda text: text + text, "beyond bounds of array"),
+        (lambda text: "what is this", "syntax error"),
+    ],
+    ids=["missing", "short", "long", "garbage"],
+)
+def test_an_image_that_the_model_can_not_read_ends_the_simulation(
+    damage, said, bundle, cache, tmp_path
+):
+    """Behind the checks of the bundle: of RTL that is trusted, nobody knows what it reads."""
+    path = Path(shutil.copytree(bundle.path, tmp_path / "net.bundle"))
+    received = Bundle.load(path, trust_rtl=True)
+    image = path / "images" / "stage_0.weights.hex"
+    text = damage(image.read_text())
+    image.unlink()
+    if text is not None:
+        image.write_text(text)
+    with pytest.raises(DeviceError, match=rf"the simulation ended: .*stage_0\.weights.*{said}"):
+        VerilatedDevice(received, cache=cache)
+    VerilatedDevice(bundle, cache=cache).close()

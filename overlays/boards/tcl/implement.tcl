@@ -43,9 +43,9 @@ proc implement {work output} {
   report_timing_summary -file [file join $work timing.rpt]
   report_utilization -hierarchical -file [file join $work utilization.rpt]
   check_timing
-  set handoff [glob -nocomplain \
-    [file join $work $system(name).gen sources_1 bd $system(name) hw_handoff $system(name).hwh]]
-  if {[llength $handoff] != 1} {
+  set handoff \
+    [file join $work $system(name).gen sources_1 bd $system(name) hw_handoff $system(name).hwh]
+  if {![file exists $handoff]} {
     error "Vivado left no hardware handoff (.hwh) in $work; delete that folder and start again"
   }
   # It stands in the header of the .bit: tells of which build the file is.

@@ -89,8 +89,8 @@ proc describe_registers {core interface} {
 proc package_ip {here folder} {
   global system
   lassign [split $system(vlnv) :] vendor library name version
-  set rtl [packages_first [lsort [glob [file join $here rtl *.sv]]]]
-  set images [lsort [glob [file join $here images *.hex]]]
+  set rtl [packages_first [lsort [glob -directory [file join $here rtl] *.sv]]]
+  set images [lsort [glob -directory [file join $here images] *.hex]]
   create_project -in_memory -part $system(part) package
   add_files -norecurse $rtl
   set_property file_type SystemVerilog [get_files $rtl]

@@ -22,7 +22,7 @@ module rom #(
   string folder;
   initial begin
     if ($value$plusargs("images=%s", folder) == 0) folder = ".";
-    $readmemh({folder, "/", IMAGE}, words);
+    $readmemh({folder, "/", IMAGE}, words, 0, DEPTH - 1);
   end
 `else
   initial $readmemh(IMAGE, words);
