@@ -208,10 +208,9 @@ def array(random: Random, values: np.ndarray) -> tuple[np.ndarray, str]:
         integers = np.issubdtype(changed.dtype, np.integer)
         near = int(np.nan_to_num(float(some[at]))) + random.choice((-2, -1, 1, 2))
         drawn = random.choice((near, random.choice(INTEGERS if integers else FLOATS)))
-        changed = changed.astype(np.int64) if integers and abs(drawn) < 2**63 else changed
+        changed = changed.astype(np.int64) if integers else changed
         with np.errstate(all="ignore"):
-            flat = changed.reshape(-1)
-            flat[at] = drawn if abs(drawn) < 2**62 or not integers else 2**62
+            changed.reshape(-1)[at] = max(-(2**63), min(drawn, 2**63 - 1)) if integers else drawn
         if integers and random.random() < 0.8:
             changed = changed.astype(values.dtype)
         return changed, f"array: value {at} is {drawn}"

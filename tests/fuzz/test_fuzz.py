@@ -63,7 +63,8 @@ def cases(path: Path) -> dict[str, tuple[Outcome, object]]:
         "abort": (Outcome.CRASHED, os.abort),
         "segmentation fault": (Outcome.CRASHED, lambda: ctypes.string_at(0)),
         "killed": (Outcome.CRASHED, lambda: os.kill(os.getpid(), 9)),
-        "slow": (Outcome.HUNG, lambda: time.sleep(1.2)),
+        "sleeps": (Outcome.EXACT, lambda: time.sleep(1.2)),
+        "slow": (Outcome.HUNG, _compute),
         "hangs": (Outcome.HUNG, lambda: time.sleep(3600)),
         "large": (Outcome.OUTGREW, lambda: bytearray(400 << 20)),
         "used": (Outcome.OUTGREW, lambda: bytes(b"x" * (150 << 20))),
@@ -81,6 +82,12 @@ def cases(path: Path) -> dict[str, tuple[Outcome, object]]:
         "pickle": (Outcome.ESCAPED, lambda: pickle.loads(b"cos\ngetpid\n(tR.")),
         "allowed program": (Outcome.EXACT, lambda: subprocess.run(["echo"])),
     }
+
+
+def _compute() -> None:
+    end = time.process_time() + 1.1
+    while time.process_time() < end:
+        pass
 
 
 def _swallow(path: Path) -> None:

@@ -20,8 +20,8 @@ from random import Random
 from fuzz.sandbox import Limits, Sandbox
 from fuzz.target import Outcome, Result, Target
 
-GRACE = 1.5
-"""A case that takes this many times its limit has its worker killed."""
+GRACE = 4
+"""A case that takes this many times its limit by the clock has its worker killed."""
 
 
 @dataclass(frozen=True)

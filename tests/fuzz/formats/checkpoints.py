@@ -95,7 +95,7 @@ def _tensor(random: Random, tensors: dict[str, torch.Tensor]) -> str:
     elif kind == "dtype":
         values = values.to(random.choice((torch.float64, torch.float16, torch.int8, torch.bool)))
     elif kind == "more":
-        tensors["more"] = values
+        tensors["more"] = values.clone()
     elif values.is_floating_point():
         changed, kind = mutate.array(random, values.numpy())
         if changed.dtype.kind in "fiu":
