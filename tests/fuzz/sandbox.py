@@ -81,11 +81,12 @@ class Sandbox:
     def read(self, index: int, change: str) -> Result:
         """Has the target check what lies in `case`."""
         before, self._caught = self._listing(), []
-        held = _forget_peak()
+        held, children = _forget_peak(), _children_peak()
         start = _processor_seconds()
         outcome, said = self._judge()
         seconds = _processor_seconds() - start
-        megabytes = max(0.0, _status("VmHWM") - held)
+        peaks = [_status("VmHWM"), *(peak for peak in [_children_peak()] if peak > children)]
+        megabytes = max(0.0, max(peaks) - held)
         escapes = [*self._caught, *self._written(before)]
         if escapes:
             outcome, said = Outcome.ESCAPED, f"{said}\n{'; '.join(escapes[:5])}"
@@ -155,6 +156,7 @@ class Sandbox:
                 self._watching = True
             if found:
                 self._caught.append(f"{event}: {found}")
+                (self.root / f"caught-{event}").touch()  # a child's list is its own
                 raise EscapeError(f"{event}: {found}")
 
     # Each says what is wrong with the event's arguments, or nothing.
@@ -234,6 +236,11 @@ def _forget_peak() -> float:
     """Resident memory now, in MB, from where on the peak counts."""
     Path("/proc/self/clear_refs").write_text("5")
     return _status("VmRSS")
+
+
+def _children_peak() -> float:
+    """The most that any child had, in MB; one that was forked has what its parent held, too."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 
 
 def _status(key: str) -> float:

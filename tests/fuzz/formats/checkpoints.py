@@ -81,7 +81,8 @@ def _tensor(random: Random, tensors: dict[str, torch.Tensor]) -> str:
     values = tensors[name].clone()
     if kind == "value" and values.numel() and values.is_floating_point():
         drawn = random.choice(mutate.FLOATS)
-        values.reshape(-1)[random.randrange(values.numel())] = drawn
+        at = random.randrange(values.numel())
+        values.reshape(-1)[at] = torch.tensor(drawn, dtype=torch.float64).to(values.dtype)
         kind = f"value {drawn}"
     elif kind == "scale" and values.is_floating_point():
         values *= random.choice((0.0, -1.0, 1e-45, 1e38, 2.0))

@@ -50,7 +50,6 @@ class Handoffs:
         return ["made", "emulated"]
 
     def copy(self, seed: str, case: Path) -> None:
-        shutil.copytree(self._bundle.path, case / "bundle")
         if seed == "emulated":
             write_bitstream(self._bundle, case / "bitfold.bit")
         else:
@@ -75,10 +74,11 @@ class Handoffs:
 
     def check(self, case: Path) -> None:
         bit = case / "bitfold.bit"
+        shutil.copytree(self._bundle.path, "bundle")
         if bit.read_bytes().startswith(b"bitfold emulated"):
-            assert bundle_of(bit).build_id == self._bundle.build_id
+            shutil.copyfile(bit, "bitfold.bit")
+            assert bundle_of(Path("bitfold.bit").resolve()).build_id == self._bundle.build_id
             return
-        shutil.copytree(case / "bundle", "bundle")
         bundle = keep_bitstream(Bundle.load("bundle"), BOARD, bit, case / "bitfold.hwh")
         kept = bundle.bitstream(BOARD)
         assert kept.bit.read_bytes() == bit.read_bytes()
