@@ -124,11 +124,11 @@ def _sum(tables) -> dict:
 def _print_row(name: str, table: dict, first: bool = False) -> None:
     if first:
         print(
-            f"{'format':<12}{'cases':>7}{'exact':>7}{'refused':>9}{'untyped':>9}{'wrong':>7}"
+            f"{'format':<12}{'cases':>7}{'exact':>7}{'refused':>9}{'told':>6}{'unbuilt':>9}{'untyped':>9}{'wrong':>7}"
             f"{'crashed':>9}{'hung':>6}{'outgrew':>9}{'escaped':>9}{'slowest s':>11}{'peak MB':>9}"
             f"{'s':>7}"
         )
-    widths = zip(Outcome, (7, 9, 9, 7, 9, 6, 9, 9))
+    widths = zip(Outcome, (7, 9, 6, 9, 9, 7, 9, 6, 9, 9))
     print(
         f"{name:<12}{table['cases']:>7}"
         + "".join(f"{table[outcome.value]:>{width}}" for outcome, width in widths)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fuzz.mutate import MARK
-from fuzz.target import Outcome, Result, Target
+from fuzz.target import Outcome, Result, Target, ToldError, UnbuiltError
 
 from bitfold.models.errors import BitfoldError
 
@@ -104,6 +104,10 @@ class Sandbox:
             return Outcome.EXACT, ""
         except BitfoldError as error:
             return Outcome.REFUSED, f"{type(error).__name__}: {error}"
+        except ToldError as error:
+            return Outcome.TOLD, str(error)
+        except UnbuiltError as error:
+            return Outcome.UNBUILT, str(error)
         except MemoryError:
             return Outcome.OUTGREW, traceback.format_exc()
         except AssertionError:

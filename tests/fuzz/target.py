@@ -22,7 +22,7 @@ class Target(Protocol):
         """Makes the seeds in `folder`, and what is built once in `cache`; workers fork then."""
 
     def may_start(self, command: list[str]) -> bool:
-        """Whether reading may start this program."""
+        """Whether reading may start this program. May raise UnbuiltError."""
 
     def seeds(self) -> list[str]:
         """The names of the seeds."""
@@ -56,6 +56,10 @@ class Outcome(Enum):
 
     EXACT = "exact"
     REFUSED = "refused"
+    TOLD = "told"
+    """A result that is not exact, and the command says so."""
+    UNBUILT = "unbuilt"
+    """RTL that is accepted, and was not compiled to save time: only some of it is."""
     UNTYPED = "untyped"
     """An error that is not of the BitfoldError family."""
     WRONG = "wrong"
@@ -69,7 +73,15 @@ class Outcome(Enum):
 
     @property
     def good(self) -> bool:
-        return self in (Outcome.EXACT, Outcome.REFUSED)
+        return self in (Outcome.EXACT, Outcome.REFUSED, Outcome.TOLD, Outcome.UNBUILT)
+
+
+class ToldError(Exception):
+    """What is wrong was told, without an error: by the exit code of a command."""
+
+
+class UnbuiltError(BaseException):
+    """Stops before what takes too long to be done in every case."""
 
 
 @dataclass(frozen=True)
