@@ -48,7 +48,7 @@ def read_samples(
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # an empty file has its own error below
-                x = np.loadtxt(file, delimiter=",", ndmin=2, dtype=np.float32)
+                x = np.loadtxt(file, delimiter=",", comments=None, ndmin=2, dtype=np.float32)
         except (OSError, ValueError, MemoryError) as error:
             raise InputError(f"{file}: not samples ({error}); {remedy}") from error
     if not x.size or not x.ndim:

@@ -106,7 +106,8 @@ def _read(file: Path) -> dict[str, np.ndarray]:
             raise InputError(f"{file}: {what}; {remedy}")
         return results
     try:
-        return {"outputs": np.loadtxt(file, delimiter=",", ndmin=2, dtype=np.int64)}
+        outputs = np.loadtxt(file, delimiter=",", comments=None, ndmin=2, dtype=np.int64)
+        return {"outputs": outputs}
     except (OSError, ValueError) as error:
         raise InputError(f"{file}: {what} ({error}); {remedy}") from error
 

@@ -37,9 +37,15 @@ def fuzz(*options: object) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_every_seed_of_a_format_is_exact(format_, tmp_path):
-    ended = fuzz("--format", format_, "--cases", 0, "--workers", 1, "--keep", tmp_path / "kept")
+def test_mutated_files_are_refused_or_exact(format_, tmp_path):
+    """So are those of the corpus, and every seed is exact."""
+    cases = EVERYDAY * FORMATS[format_] // sum(FORMATS.values())
+    options = ("--workers", 1, "--keep", tmp_path / "kept", "--json", tmp_path / "table.json")
+    ended = fuzz("--format", format_, "--cases", cases, *options)
     assert ended.returncode == 0, ended.stdout + ended.stderr
+    table = json.loads((tmp_path / "table.json").read_text())["formats"][format_]
+    assert table["cases"] > cases and not table["bad"]
+    assert min(table["exact"], table["refused"]) > cases // 20, "the mutations are too mild or wild"
 
 
 # What ends badly is seen.
