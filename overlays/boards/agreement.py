@@ -86,7 +86,8 @@ def _facts(system: System, text: str, registers: bool) -> dict[str, list[object]
         facts[f"the type of {module.attrib['INSTANCE']}"].append(module.attrib["VLNV"])
         for memory_range in module.iter("MEMRANGE"):
             key = memory_range.attrib
-            place = f"{key['MASTERBUSINTERFACE']} to {key['INSTANCE']}"
+            source = f"{module.attrib['INSTANCE']}.{key['MASTERBUSINTERFACE']}"
+            place = f"{source} to {key['INSTANCE']}"
             low, high = int(key["BASEVALUE"], 16), int(key["HIGHVALUE"], 16)
             facts[f"the address from {place}"].append(f"0x{low:08X} to 0x{high:08X}")
         for interface in module.iter("BUSINTERFACE"):

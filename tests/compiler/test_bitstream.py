@@ -89,7 +89,9 @@ def test_an_older_bitstream_stays_when_a_new_one_fails_and_goes_when_it_is_made(
 def test_a_handoff_of_another_system_is_not_kept(small):
     before = listing(small.bundle)
     small.stand_in(hwh=handoff(small.system).replace("0x43C0", "0x4000"))
-    assert "the address from M_AXI_GP0 to bitfold_0 is 0x40000000" in fails(*small.command)
+    assert "the address from processing_system7_0.M_AXI_GP0 to bitfold_0 is 0x40000000" in fails(
+        *small.command
+    )
     assert listing(small.bundle) == before
 
 

@@ -221,12 +221,20 @@ def test_pynqs_own_register_map_reads_and_writes_by_name(system, parsed):
 @pytest.mark.parametrize(
     ("was", "becomes", "said"),
     [
-        ("0x43C00FFF", "0x43C0FFFF", "the address from M_AXI_GP0 to bitfold_0 is 0x43C00000 to 0x"),
-        ("0x4180", "0x4181", "the address from M_AXI_GP0 to axi_intc_0 is 0x41810000 to 0x4181FF"),
+        (
+            "0x43C00FFF",
+            "0x43C0FFFF",
+            "the address from processing_system7_0.M_AXI_GP0 to bitfold_0 is 0x43C00000 to 0x",
+        ),
+        (
+            "0x4180",
+            "0x4181",
+            "the address from processing_system7_0.M_AXI_GP0 to axi_intc_0 is 0x41810000 to",
+        ),
         (
             "0x1FFFFFFF",
             "0x0FFFFFFF",
-            "the address from m_axi_mem to processing_system7_0 is 0x0000",
+            "the address from bitfold_0.m_axi_mem to processing_system7_0 is 0x0000",
         ),
         ("bitfold_top:1.0", "bitfold_top:2.0", "the type of bitfold_0 is bitfold:overlay:bitfold_"),
         ('VALUE="0x34"', 'VALUE="0x3C"', "the offset of FRAMES is 60 and not 52"),

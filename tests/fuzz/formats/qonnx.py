@@ -182,7 +182,8 @@ def _weights(random: Random, model: onnx.ModelProto) -> str:
             values, said = (values * scale).astype(np.float32), f"times {scale}"
     else:
         values, said = mutate.array(random, values)
-        values = values.astype(object) if values.dtype.kind in "SU" else values
+        order = values.dtype.newbyteorder("<")
+        values = values.astype(object if values.dtype.kind in "SU" else order)
     changed = numpy_helper.from_array(np.ascontiguousarray(values), tensor.name)
     tensor.CopyFrom(changed)
     return f"{tensor.name[:20]} {said}"
@@ -216,6 +217,8 @@ def _function(random: Random, model: onnx.ModelProto) -> str:
 
 def _insert(random: Random, model: onnx.ModelProto, nodes) -> None:
     """Puts what `nodes` makes between a node's input and the node."""
+    if not model.graph.node:
+        return
     node = random.choice(model.graph.node)
     if not node.input:
         return
@@ -332,6 +335,8 @@ def _deep(random: Random, model: onnx.ModelProto) -> str:
 def _assignment(random: Random, model: onnx.ModelProto) -> str:
     """A tensor that is written twice, or read before it is made."""
     nodes = model.graph.node
+    if not nodes:
+        return "no nodes"
     kind = random.choice(("twice", "itself", "order", "constant", "unused"))
     node, other = random.choice(nodes), random.choice(nodes)
     if not (node.output and other.output):
@@ -356,6 +361,8 @@ def _name(random: Random, model: onnx.ModelProto) -> str:
     """Names that would do harm where they become text, or a path."""
     name = random.choice(mutate.NAMES).encode(errors="replace").decode()
     kind = random.choice(("scope", "node", "graph", "metadata", "metadata", "tensor", "input"))
+    if not model.graph.node:
+        return "no nodes"
     node = random.choice(model.graph.node)
     if kind == "scope":
         for each in model.graph.node:
