@@ -87,15 +87,10 @@ def foldable(network: Network) -> dict[str, tuple[int, int]]:
 
 def _stage(network: Network, node, fold: Fold) -> Stage:
     source, target = network.tensors[node.input], network.tensors[node.output]
-    _check_fold(
-        node.name,
-        "PE",
-        fold.pe,
-        "rows",
-        source.size if not isinstance(node, Dense) else target.size,
-    )
-    if isinstance(node, Dense):
-        _check_fold(node.name, "SIMD", fold.simd, "columns", source.size)
+    is_dense = isinstance(node, Dense)
+    _check_fold(node.name, "PE", fold.pe, "rows", target.size if is_dense else source.size)
+    _check_fold(node.name, "SIMD", fold.simd, "columns", source.size if is_dense else 1)
+    if is_dense:
         weight = network.parameters[node.weight].encoding
         if weight.bits > MAX_WEIGHT_BITS:
             raise OverlayError(

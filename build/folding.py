@@ -155,12 +155,13 @@ def from_json(network: Network, file: Path) -> dict[str, Fold]:
     folding = {}
     for layer in foldable(network):
         entry, said = known.pop(layer, ({}, layer))
-        factors = {key: each for key, each in {**defaults, **entry}.items() if key in _FACTORS}
+        both = {**defaults, **entry} if layer in dense else {**defaults, "SIMD": 1, **entry}
+        factors = {key: each for key, each in both.items() if key in _FACTORS}
         where = f"{file}: {said}"
         given = checked(factors, _Factors, FoldingError, where, "give PE and SIMD")
-        if given.PE is None or (layer in dense and given.SIMD is None):
+        if given.PE is None or given.SIMD is None:
             raise FoldingError(f"{where}: give PE and SIMD")
-        folding[layer] = Fold(given.PE, 1 if given.SIMD is None else given.SIMD, given.unrolled)
+        folding[layer] = Fold(given.PE, given.SIMD, given.unrolled)
     return folding
 
 

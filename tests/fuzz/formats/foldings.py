@@ -34,7 +34,6 @@ SEEDS = {
     },
     "defaults": {"Defaults": {"PE": 1, "SIMD": 2}},
 }
-LAYERS = ("quantize", "fc0", "fc1")
 
 
 class Foldings:
@@ -57,6 +56,13 @@ class Foldings:
         (case / FILE).write_text(json.dumps(SEEDS[seed], indent=1))
 
     def mutate(self, random: Random, case: Path) -> str:
+        if random.random() < 0.3:
+            content = json.loads((case / FILE).read_text())
+            layer = random.choice(list(content))
+            factor, number = random.choice(("PE", "SIMD", "unrolled")), random.randrange(9)
+            content[layer][factor] = number
+            (case / FILE).write_text(json.dumps(content))
+            return f"{layer} {factor} is {number}"
         if random.random() < 0.1:
             content, said = mutate.octets(random, (case / FILE).read_bytes())
             (case / FILE).write_bytes(content)
