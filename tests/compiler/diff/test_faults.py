@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from command_line import fails
 from diffing import FAULTS, FOLDED, LAYERS, SHAPE, UNROLLED, assert_is, differ, equal, keep
 from faults import (
     Fault,
@@ -150,7 +151,9 @@ def test_a_fault_in_the_engine_is_found_in_the_first_layer_that_meets_it(work, n
     bad = replace(network, parameters={**network.parameters, **higher})
     expected = first_difference(network, bad, work)
     assert expected is not None and expected[0] == "act0"
-    said = differ("good", "bad.bundle", "--data", "x.npy")
+    refused = fails("diff", "good", "bad.bundle", "--data", "x.npy")
+    assert "rtl/result_drain.sv is not the module that is installed here" in refused
+    said = differ("good", "bad.bundle", "--data", "x.npy", "--trust-rtl")
     assert_is(said, expected, network)
     first = said["first"]
     assert first["a"]["accumulator"] == first["b"]["accumulator"] == first["a"]["low"]
