@@ -1,4 +1,4 @@
-"""Fits the estimate of LUTs (build/resources.py) to what Yosys makes of many cores.
+"""Fits the estimate of LUTs (overlays/dataflow/cost.py) to what Yosys makes of many cores.
 
     python benchmarks/calibrate.py
 
@@ -21,13 +21,16 @@ from scipy.optimize import nnls
 
 from bitfold.build import folding
 from bitfold.build.compiler import RTL, compile_dataflow
-from bitfold.build.dataflow import plan
-from bitfold.build.resources import CALIBRATION, estimate_dsps, estimate_luts, part_features
+from bitfold.build.dataflow import lower
 from bitfold.build.synthesis import synthesise, synthesise_bundle
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import FoldingError
-from bitfold.models.softmax import scaled
-from bitfold.overlays.dataflow import ArgMaxStage, Fold, SoftmaxStage
+from bitfold.models.ops import ArgMax, Op, Softmax
+from bitfold.models.ops.softmax import scaled
+from bitfold.models.value import Value
+from bitfold.overlays.dataflow.cost import CALIBRATION
+from bitfold.overlays.dataflow.fold import Fold
+from bitfold.overlays.dataflow.stages import ArgMaxStage, SoftmaxStage, Stage
 
 SIZES = (
     ((16, 64, 32, 32, 5), 64),
@@ -115,23 +118,24 @@ def sample() -> Iterator[Core]:
                 folds = folding.for_cycles(network, cycles)
             except FoldingError:  # the ports take longer
                 continue
-            overlay = plan(network, folds)
+            overlay = lower(network, folds)
             with tempfile.TemporaryDirectory() as scratch:
                 bundle = compile_dataflow(network, folds, Path(scratch) / "core.bundle")
                 for options in ((), ("-nodsp",)):
                     dsps = not options
-                    if not dsps and not estimate_dsps(overlay):
+                    if not dsps and not overlay.dsps:
                         continue
-                    if estimate_luts(overlay, dsps) > MOST_LUTS:
+                    if overlay.luts(dsps) > MOST_LUTS:
                         continue
                     made = synthesise_bundle(bundle, core_only=True, options=options)
                     parts = {f"stage_{i}": stage for i, stage in enumerate(overlay.stages)}
-                    parts |= {f"link_{i}": link for i, link in enumerate(overlay.links)}
-                    parts["link_out"] = parts.pop(f"link_{len(overlay.stages)}")
+                    for edge in overlay.edges:
+                        end = "out" if edge.target is None else edge.target
+                        parts[f"link_{end}"] = edge.link
                     yield Core(
                         f"{network.name} at {cycles}{'' if dsps else ' no DSP'}",
                         [
-                            Part(*part_features(part, dsps), made.under(path).luts)
+                            Part(*part.features(dsps), made.under(path).luts)
                             for path, part in parts.items()
                             if part
                         ],
@@ -145,10 +149,10 @@ def argmax_parts() -> list[Part]:
     for rows, pe in ((3, 1), (10, 1), (10, 2), (10, 5), (32, 8), (32, 32)):
         for name in ("INT6", "INT12"):
             score, index = Encoding.of(name), Encoding.for_range(0, rows - 1)
-            stage = ArgMaxStage("argmax", rows, Fold(pe), score, index)
+            stage = alone(ArgMaxStage, ArgMax(), rows, pe, score, Value((1,), index))
             sizes = {"ROWS": rows, "PE": pe, "INPUT_BITS": score.bits, "OUTPUT_BITS": index.bits}
             made = synthesise([RTL / "dataflow" / "argmax.sv"], "argmax", parameters=sizes)
-            parts.append(Part(*part_features(stage), made.luts))
+            parts.append(Part(*stage.features(dsps=True), made.luts))
     return parts
 
 
@@ -169,7 +173,8 @@ def softmax_parts() -> list[Part]:
         ):
             multiplier, shift = scaled(scale, "plain" if plain else "reduced")
             score = Encoding.of(name)
-            stage = SoftmaxStage("softmax", rows, score, shares, multiplier, shift, plain)
+            op = Softmax(multiplier, shift, "plain" if plain else "reduced")
+            stage = alone(SoftmaxStage, op, rows, 1, score, Value((rows,), shares))
             sizes = {
                 "ROWS": rows,
                 "INPUT_BITS": score.bits,
@@ -178,8 +183,15 @@ def softmax_parts() -> list[Part]:
                 "PLAIN": int(plain),
             }
             made = synthesise(sources, "softmax", parameters=sizes)
-            parts.append(Part(*part_features(stage), made.luts))
+            parts.append(Part(*stage.features(dsps=True), made.luts))
     return parts
+
+
+def alone(kind: type[Stage], op: Op, rows: int, pe: int, score: Encoding, output: Value) -> Stage:
+    """A stage for `rows` scores."""
+    value = Value((rows,), score)
+    names = {"name": "alone", "layer": "alone", "value": "alone"}
+    return kind(**names, ops=(op,), inputs=(value,), output=output, fold=Fold(pe))
 
 
 def fit(parts: list[Part]) -> dict[str, dict[str, float]]:

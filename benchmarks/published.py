@@ -28,7 +28,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from bitfold.build import folding
 from bitfold.build.compiler import compile_dataflow
-from bitfold.build.dataflow import plan
+from bitfold.build.dataflow import lower
 from bitfold.build.frontend import read_qonnx
 from bitfold.build.networks import default_engine
 from bitfold.build.passes.head import HEADS
@@ -37,7 +37,8 @@ from bitfold.models.cross_validation import look_up
 from bitfold.models.datasets import Dataset, iris_split, load_iris
 from bitfold.models.export import export_qonnx
 from bitfold.models.metrics import Metrics, measure
-from bitfold.models.network import Dense, Network
+from bitfold.models.network import Network
+from bitfold.models.ops import Dense
 from bitfold.models.training import TrainedModel, train
 from bitfold.runtime.accelerator import Accelerator
 
@@ -233,7 +234,9 @@ def hls4ml(
                 f"{validation.std:.1%}; the committed result",
             )
         )
-    weights = [network.parameters[n.weight].values for n in network.nodes if isinstance(n, Dense)]
+    weights = [
+        network.parameter(n, "weights").values for n in network.nodes if isinstance(n.op, Dense)
+    ]
     kept = sum(int(np.count_nonzero(matrix)) for matrix in weights)
     share = kept / sum(matrix.size for matrix in weights)
     results.append(
@@ -265,7 +268,7 @@ def _overlay(
             equal &= (outputs == shares(shares.quantize(rows.features))).all(axis=1)
             figures = accelerator.figures(rows.features)
         made = synthesise_bundle(bundle, core_only=True, cache=cache)
-        softmax = made.under(f"stage_{len(plan(shares, folds).stages) - 1}")
+        softmax = made.under(f"stage_{len(lower(shares, folds).stages) - 1}")
     costs = {
         "latency": (figures.latency_cycles, "cycles"),
         "LUTs": (made.luts, "LUTs"),

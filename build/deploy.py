@@ -116,7 +116,7 @@ def _vectors(
 
 
 def _random_integers(network: Network) -> np.ndarray:
-    tensor = network.tensors[network.input]
+    tensor = network.input_value
     encoding = tensor.encoding
     levels = (encoding.maximum - encoding.minimum) // encoding.step + 1
     drawn = np.random.default_rng(0).integers(0, levels, (RANDOM_SAMPLES, tensor.size))

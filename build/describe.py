@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from bitfold.build.dataflow import plan
-from bitfold.build.resources import estimate_luts
-from bitfold.models.network import Dense, Network
+from bitfold.models.network import Network
 from bitfold.overlays.bundle import DataflowBundle, OffloadBundle
+from bitfold.overlays.kernels import fuse
 from bitfold.overlays.program import DESCRIPTOR_BEATS, Head, Origin, decode
 from bitfold.runtime.offload.assembler import Program
 from bitfold.runtime.offload.schedule import schedule
 from bitfold.runtime.offload.steps import HostStep, split
+
+KINDS = {"mvau": "matrix"}
+"""What stages are called that are not called as their modules."""
 
 MEMORY_LATENCY_CYCLES = 20
 """Of the memory that schedules are shown for."""
@@ -20,43 +22,43 @@ MEMORY_LATENCY_CYCLES = 20
 def describe_dataflow(bundle: DataflowBundle) -> dict:
     """The stages of a dataflow overlay, their folding and what they take."""
     network = bundle.network
-    overlay = plan(network, bundle.folding)
-    weights = {n.name: n.weight for n in network.nodes if isinstance(n, Dense)}
+    design = bundle.design
+    weights = {k.name: k.product.parameter("weights") for k in fuse(network) if k.product}
     stages = [
         {
             "name": stage.name,
-            "kind": type(stage).__name__.removesuffix("Stage").lower(),
-            "in": stage.elements_in,
-            "out": stage.elements_out,
-            "input_encoding": stage.input.name,
-            "output_encoding": stage.output.name,
+            "kind": KINDS.get(stage.module, stage.module),
+            "in": sum(value.size for value in stage.inputs),
+            "out": stage.output.size,
+            "input_encoding": stage.inputs[0].encoding.name,
+            "output_encoding": stage.output.encoding.name,
             "weight_encoding": network.parameters[weights[stage.name]].encoding.name
             if stage.name in weights
             else None,
             "weights": weights.get(stage.name),
-            "pe": stage.fold.pe if overlay.is_head(i) else None,
+            "pe": stage.fold.pe if design.layer_ends(i)[0] else None,
             "simd": stage.fold.simd if stage.name in weights else None,
             "unrolled": stage.fold.unrolled,
             "cycles": stage.cycles,
         }
-        for i, stage in enumerate(overlay.stages)
+        for i, stage in enumerate(design.stages)
     ]
     return {
         "name": bundle.name,
         "overlay": bundle.kind,
         "network_id": bundle.network.id,
         "build_id": bundle.build_id,
-        "input": {"elements": bundle.input.elements, "encoding": bundle.input.encoding.name},
-        "output": {"elements": bundle.output.elements, "encoding": bundle.output.encoding.name},
+        "input": {"elements": design.input.elements, "encoding": design.input.encoding.name},
+        "output": {"elements": design.output.elements, "encoding": design.output.encoding.name},
         "labels": list(bundle.network.labels),
         "weight_bits": bundle.network.weight_bits,
         "stages": stages,
-        "bottleneck": overlay.bottleneck,
-        "latency_cycles_predicted": bundle.latency_cycles,
-        "initiation_interval_predicted": bundle.initiation_interval,
+        "bottleneck": design.bottleneck,
+        "latency_cycles_predicted": design.latency_cycles,
+        "initiation_interval_predicted": design.initiation_interval,
         "clock_mhz": bundle.clock_mhz,
-        "frames_per_second_predicted": bundle.clock_mhz * 1e6 / bundle.initiation_interval,
-        "luts_estimated": estimate_luts(overlay),
+        "frames_per_second_predicted": bundle.clock_mhz * 1e6 / design.initiation_interval,
+        "luts_estimated": design.luts(),
     }
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from bitfold.build import folding
-from bitfold.build.dataflow import MAX_UNROLLED_WEIGHTS, foldable, plan
-from bitfold.build.resources import estimate_dsps, estimate_luts
+from bitfold.build.dataflow import MAX_UNROLLED_WEIGHTS, foldable, lower
 from bitfold.build.synthesis.resources import XC7Z020
 from bitfold.models.errors import FoldingError
-from bitfold.models.network import Dense, Network
-from bitfold.overlays.dataflow import Fold
+from bitfold.models.network import Network
+from bitfold.overlays.dataflow.fold import Fold
+from bitfold.overlays.kernels import products
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,9 @@ def _variants(network: Network, cycles: int, levels: int) -> Iterable[dict[str, 
     yield chosen
     sizes = foldable(network)
     waiting = {
-        node.name
-        for node in network.nodes
-        if isinstance(node, Dense)
-        and not chosen[node.name].unrolled
-        and sizes[node.name][0] * sizes[node.name][1] <= MAX_UNROLLED_WEIGHTS
+        name
+        for name in products(network)
+        if not chosen[name].unrolled and sizes[name][0] * sizes[name][1] <= MAX_UNROLLED_WEIGHTS
     }
     while waiting:
         unrolled = {
@@ -110,13 +108,13 @@ def _variants(network: Network, cycles: int, levels: int) -> Iterable[dict[str, 
 
 
 def _judge(network: Network, chosen: dict[str, Fold]) -> Candidate:
-    overlay = plan(network, chosen)
-    dsps = estimate_dsps(overlay)
+    overlay = lower(network, chosen)
+    dsps = overlay.dsps
     # More than the chip has: then its multipliers are logic.
     dsps = dsps if dsps <= XC7Z020.dsps else 0
     return Candidate(
         chosen,
-        estimate_luts(overlay, dsps > 0),
+        overlay.luts(dsps > 0),
         dsps,
         overlay.latency_cycles,
         overlay.initiation_interval,

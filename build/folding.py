@@ -8,14 +8,14 @@ from dataclasses import dataclass, fields, replace
 from math import inf
 from pathlib import Path
 
-from bitfold.build.dataflow import MAX_UNROLLED_WEIGHTS, foldable, plan
-from bitfold.build.resources import estimate_luts
+from bitfold.build.dataflow import MAX_UNROLLED_WEIGHTS, foldable, lower
 from bitfold.build.unrolled.layer import unrolled_layer
 from bitfold.models.checked import checked
 from bitfold.models.errors import FoldingError
 from bitfold.models.json_files import read_json
-from bitfold.models.network import Dense, Network, Threshold
-from bitfold.overlays.dataflow import Fold
+from bitfold.models.network import Network
+from bitfold.overlays.dataflow.fold import Fold
+from bitfold.overlays.kernels import fuse, products
 
 DEFAULT_CYCLES = 64
 """The target where the user names none: small, and still a million frames a second at 100 MHz."""
@@ -48,7 +48,7 @@ def for_cycles(network: Network, cycles: int, levels: int = LEVELS_A_CYCLE) -> d
             if (rows // pe) * (columns // simd) <= cycles
         )
         folding[name] = min(fits, key=lambda fold: (fold.pe * fold.simd, fold.pe))
-    overlay = plan(network, folding)
+    overlay = lower(network, folding)
     if overlay.initiation_interval > cycles:
         parts = "64-bit beats" if overlay.bottleneck.endswith("port") else "classes, one a cycle"
         raise FoldingError(
@@ -87,7 +87,7 @@ def for_luts(network: Network, luts: int, levels: int = LEVELS_A_CYCLE) -> dict[
     smallest = None
     for cycles in reachable_cycles(network):
         folding = for_cycles(network, cycles, levels)
-        cost = estimate_luts(plan(network, folding))
+        cost = lower(network, folding).luts()
         if cost <= luts:
             return folding
         smallest = cost if smallest is None else min(smallest, cost)
@@ -144,11 +144,10 @@ def from_json(network: Network, file: Path) -> dict[str, Fold]:
     document = read_json(file, FoldingError, remedy)
     entries = checked(document, dict[str, dict[str, object]], FoldingError, str(file), remedy)
     defaults = _finn_defaults(entries.pop("Defaults", {}))
-    dense = [node.name for node in network.nodes if isinstance(node, Dense)]
-    first = network.nodes[0]
+    dense = products(network)
     known: dict[str, tuple[dict, str]] = {}
     for name, entry in entries.items():
-        layer = _layer_of(name, dense, first, file)
+        layer = _layer_of(name, network, file)
         if layer in known:
             raise FoldingError(f"{file}: {known[layer][1]} and {name} are both {layer}; drop one")
         known[layer] = (entry, name)
@@ -238,7 +237,7 @@ def override(
             changed[layer] = Fold(int(first), *map(int, more))
         else:
             raise FoldingError(f"{text}: write it as {layer}=PE,SIMD, as in {layer}=2,4")
-    plan(network, changed)
+    lower(network, changed)
     return changed
 
 
@@ -246,7 +245,7 @@ def _unroll_whole_layers(
     network: Network, folding: dict[str, Fold], levels: int
 ) -> dict[str, Fold]:
     """`folding` with each Dense layer unrolled that has all its products in one cycle."""
-    dense = {node.name for node in network.nodes if isinstance(node, Dense)}
+    dense = products(network)
     sizes = foldable(network)
     return {
         name: _unrolled(network, name, fold, levels)
@@ -268,13 +267,16 @@ def _unrolled(network: Network, layer: str, whole: Fold, levels: int) -> Fold:
     """Pipelined so that no more than `levels` LUTs lie between registers."""
     if levels < 1:
         raise FoldingError(f"{levels} LUTs between registers can't be; ask for 1 or more")
-    return replace(whole, unrolled=max(1, -(-unrolled_layer(network, layer).depth // levels)))
+    kernel = next(kernel for kernel in fuse(network) if kernel.name == layer)
+    # lower() refuses to unroll what has no weights.
+    depth = unrolled_layer(network, kernel).depth if kernel.product else 1
+    return replace(whole, unrolled=max(1, -(-depth // levels)))
 
 
 def least_cycles(network: Network) -> int:
     """Cycles a frame that the ports and a softmax take, however wide the layers are."""
     whole = {name: Fold(rows, columns) for name, (rows, columns) in foldable(network).items()}
-    return plan(network, whole).initiation_interval
+    return lower(network, whole).initiation_interval
 
 
 def reachable_cycles(network: Network) -> list[int]:
@@ -292,7 +294,7 @@ def reachable_cycles(network: Network) -> list[int]:
 def to_finn_json(network: Network, folding: dict[str, Fold]) -> dict:
     """`folding` as a folding config that FINN's ApplyConfig reads."""
     config: dict = {"Defaults": {}}
-    dense = [node.name for node in network.nodes if isinstance(node, Dense)]
+    dense = products(network)
     for layer, fold in folding.items():
         if layer in dense:
             config[f"MVAU_{dense.index(layer)}"] = {"PE": fold.pe, "SIMD": fold.simd}
@@ -301,17 +303,19 @@ def to_finn_json(network: Network, folding: dict[str, Fold]) -> dict:
     return config
 
 
-def _layer_of(name: str, dense: list[str], first, file: Path) -> str:
+def _layer_of(name: str, network: Network, file: Path) -> str:
+    """The layer that a folding file means. Raises FoldingError for none."""
+    layers, dense = foldable(network), products(network)
     stem, _, index = name.rpartition("_")
-    if name in dense or name == first.name:
+    if name in layers:
         return name
     if _WHOLE.fullmatch(index) and stem in FINN_NAMES and int(index) < len(dense):
         return dense[int(index)]
-    if stem.startswith("Thresholding") and index == "0" and isinstance(first, Threshold):
+    first = network.nodes[0]
+    if stem.startswith("Thresholding") and index == "0" and first.kind == "Threshold":
         return first.name
-    names = [*dense, *([first.name] if first.name not in dense else [])]
     raise FoldingError(
-        f"{file}: {name} is no layer of the network; it has {', '.join(names)} "
+        f"{file}: {name} is no layer of the network; it has {', '.join(layers)} "
         f"(in FINN's words MVAU_0 to MVAU_{len(dense) - 1})"
     )
 

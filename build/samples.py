@@ -12,7 +12,7 @@ from bitfold.models.checked import checked
 from bitfold.models.errors import InputError
 from bitfold.models.files import check_file
 from bitfold.models.json_files import parse_json
-from bitfold.models.network import Dense, Network
+from bitfold.models.network import Network
 from bitfold.models.tables import has_names, read_table
 
 MAX_BYTES = 1 << 30
@@ -64,5 +64,5 @@ def _features(network: Network | None) -> tuple[str, ...]:
 
 
 def _classes(network: Network) -> tuple[str, ...]:
-    last = [node for node in network.nodes if isinstance(node, Dense)][-1]
-    return network.labels or tuple(map(str, range(network.tensors[last.output].size)))
+    last = network.values[network.last.inputs[0]] if network.decides_class else network.output_value
+    return network.labels or tuple(map(str, range(last.size)))

@@ -2,6 +2,7 @@
 
     manifest.json                what it is: kind, ids, encodings, folding, predictions, file hashes
     network.json, network.npz    the integer network (of a dataflow overlay)
+    design.json                  its stages and edges; their constants are the memory images
     rtl/*.sv, images/*.hex       the hardware and its memory images
     boards/NAME/*.bit, *.hwh     once Vivado has made them for the board of that name
 
@@ -21,19 +22,21 @@ from pathlib import Path
 from typing import ClassVar
 
 from bitfold.models.cache import Cache
-from bitfold.models.errors import BundleError, NetworkError
+from bitfold.models.errors import BundleError, NetworkError, OverlayError
 from bitfold.models.files import whole_folder
-from bitfold.models.network import Dense, Network
+from bitfold.models.json_files import read_json
+from bitfold.models.network import Network
 from bitfold.overlays.archive import unpack
-from bitfold.overlays.dataflow import Fold
+from bitfold.overlays.dataflow.design import Design
+from bitfold.overlays.dataflow.storage import design_of
 from bitfold.overlays.manifest import (
     BUILD_ID_IMAGE,
+    DESIGN,
     FORMAT,
     MANIFEST,
     REMEDY,
     DataflowManifest,
     OffloadManifest,
-    PortManifest,
     hardware_id,
     read_document,
     read_manifest,
@@ -152,12 +155,7 @@ class DataflowBundle(Bundle):
     """A dataflow overlay, made for `network`."""
 
     network: Network
-    input: FrameLayout
-    output: FrameLayout
-    layers: tuple[str, ...]
-    folding: Mapping[str, Fold]
-    latency_cycles: int
-    initiation_interval: int
+    design: Design
 
     kind: ClassVar[str] = "dataflow"
 
@@ -165,24 +163,18 @@ class DataflowBundle(Bundle):
     def _of_manifest(manifest: DataflowManifest, path: Path) -> dict:
         try:
             network = Network.load(path)
-        except NetworkError as error:
+            design = design_of(read_json(path / DESIGN, BundleError, REMEDY), path / "images")
+        except (NetworkError, OverlayError) as error:
             raise BundleError(f"{path}: {error}") from error
         if manifest.network_id != network.id:
             raise _unlike(path, "network_id")
-        ports = {}
-        for port in ("input", "output"):
-            said, tensor = getattr(manifest, port), network.tensors[getattr(network, port)]
-            if said != PortManifest(tensor.size, tensor.encoding.name):
+        for port, layout, value in (
+            ("input", design.input, network.input_value),
+            ("output", design.output, network.output_value),
+        ):
+            if layout != FrameLayout(value.size, value.encoding):
                 raise _unlike(path, port)
-            ports[port] = FrameLayout(tensor.size, tensor.encoding)
-        return {
-            "network": network,
-            **ports,
-            "layers": manifest.layers,
-            "folding": _folding(manifest.folding, network, path),
-            "latency_cycles": manifest.latency_cycles,
-            "initiation_interval": manifest.initiation_interval,
-        }
+        return {"network": network, "design": design}
 
 
 @dataclass(frozen=True)
@@ -260,30 +252,8 @@ def _write_manifest(folder: Path, document: dict) -> None:
     (folder / MANIFEST).write_text(json.dumps(sealed, indent=1) + "\n")
 
 
-def _folding(said: Mapping[str, tuple[int, ...]], network: Network, path: Path) -> dict[str, Fold]:
-    """The fold of each Dense, and of a layer in front of the first."""
-    foldable = {
-        node.name: (
-            (network.tensors[node.output].size, network.tensors[node.input].size)
-            if isinstance(node, Dense)
-            else (network.tensors[node.input].size, 1)
-        )
-        for i, node in enumerate(network.nodes)
-        if isinstance(node, Dense) or i == 0
-    }
-    if said.keys() != foldable.keys():
-        raise _unlike(path, "folding")
-    for name, factors in said.items():
-        fits = len(factors) == 3 and min(factors[:2]) > 0 <= factors[2]
-        if not fits or any(size % part for size, part in zip(foldable[name], factors)):
-            raise _unlike(path, "folding")
-    return {name: Fold(*factors) for name, factors in said.items()}
-
-
 def _unlike(path: Path, field: str) -> BundleError:
-    return BundleError(
-        f"{path / MANIFEST}: {field} is not that of the network in the bundle; {REMEDY}"
-    )
+    return BundleError(f"{path}: {field} is not that of the network in the bundle; {REMEDY}")
 
 
 def _unpack(archive: Path, cache: Path | None) -> Path:

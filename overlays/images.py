@@ -88,7 +88,9 @@ def read_words(file: Path, shape: ImageShape) -> list[int]:
             raise BundleError(wrong)
         content = file.read_bytes()
     except OSError as error:
-        raise BundleError(f"{file}: can't be read ({error.strerror or error})") from error
+        raise BundleError(
+            f"{file}: can't be read ({error.strerror or error}); compile the bundle again"
+        ) from error
     lines = content.split(b"\n")
     words = [int(line, 16) for line in lines[:-1]] if _HEX.fullmatch(content) else []
     even = all(len(line) == shape.digits for line in lines[:-1])

@@ -17,13 +17,12 @@ from bitfold.overlays.offload import Engine
 
 FORMAT = 2
 MANIFEST = "manifest.json"
+DESIGN = "design.json"
 BUILD_ID_IMAGE = f"images/{BUILD_ID_NAME}"
-MAX_CYCLES = 1 << 53
-"""Of a frame: as many as floats tell apart."""
 REMEDY = "compile the bundle again"
 
 _FILE = re.compile(
-    r"network\.json|network\.npz|rtl/[A-Za-z0-9_]{1,64}\.sv|images/[A-Za-z0-9_.]{1,64}\.hex"
+    r"network\.json|network\.npz|design\.json|rtl/[A-Za-z0-9_]{1,64}\.sv|images/[A-Za-z0-9_.]{1,64}\.hex"
     r"|boards/[a-z0-9-]{1,32}/bitfold\.(?:bit|hwh)",
     re.ASCII,
 )
@@ -63,36 +62,14 @@ class Manifest:
 
 
 @dataclass(frozen=True)
-class PortManifest:
-    """What a frame at a port is."""
-
-    elements: int
-    encoding: str
-
-
-@dataclass(frozen=True)
 class DataflowManifest(Manifest):
     """What a dataflow overlay's says beside."""
 
     network_id: str
-    input: PortManifest
-    output: PortManifest
-    layers: tuple[str, ...]
-    folding: dict[str, tuple[int, ...]]
-    latency_cycles: int
-    initiation_interval: int
-
-    def __post_init__(self):
-        super().__post_init__()
-        for name in ("latency_cycles", "initiation_interval"):
-            if not 0 < getattr(self, name) <= MAX_CYCLES:
-                raise ValueError(
-                    f"{name} is {getattr(self, name)}, and has to be from 1 to {MAX_CYCLES}"
-                )
 
     @classmethod
     def needed(cls) -> tuple[str, ...]:
-        return (BUILD_ID_IMAGE, "network.json", "network.npz")
+        return (BUILD_ID_IMAGE, "network.json", "network.npz", DESIGN)
 
 
 @dataclass(frozen=True)

@@ -197,8 +197,8 @@ class Accelerator:
             raise InputError("0 samples have no figures; give 1 or more")
         (_, one), (_, batch) = self._calls(x[:1], x)
         if isinstance(self.bundle, DataflowBundle):
-            latency = batch.latency_cycles, self.bundle.latency_cycles
-            interval = batch.initiation_interval, self.bundle.initiation_interval
+            latency = batch.latency_cycles, self.bundle.design.latency_cycles
+            interval = batch.initiation_interval, self.bundle.design.initiation_interval
         else:
             latency = one.cycles, one.predicted_cycles
             measured = None if batch.cycles is None else batch.cycles / len(x)
@@ -215,7 +215,7 @@ class Accelerator:
         return self._take(lambda: self._throughput(frames))
 
     def _throughput(self, frames: int) -> dict[str, float | int | str | None]:
-        tensor = self.network.tensors[self.network.input]
+        tensor = self.network.input_value
         levels = (tensor.encoding.maximum - tensor.encoding.minimum) // tensor.encoding.step + 1
         random = np.random.default_rng(0).integers(0, levels, (frames, tensor.size))
         figures = self.figures(tensor.encoding.minimum + tensor.encoding.step * random)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +14,10 @@ import numpy as np
 
 from bitfold.models.cache import Cache
 from bitfold.models.encoding import Encoding
-from bitfold.models.network import ArgMax, Dense, Network, Node, Softmax, Threshold
+from bitfold.models.network import Network
+from bitfold.models.ops import ArgMax, Dense, Op, Softmax, Threshold
+from bitfold.models.ops.dense import accumulator_range
+from bitfold.models.value import Value
 from bitfold.runtime.cplusplus import compiler, cpu, digest, run_tool
 
 SOURCES = [
@@ -31,9 +35,11 @@ FLAGS = (
     "-pthread",
 )
 LIBRARY = "functional.so"
-LIMIT = 2**31 - 1
-"""Every tensor stays below, and so do the sums of weights times codes: no encoding that does is
-wider than 2**31 values. To the library this stands for a threshold out of reach."""
+MOST = 2**30
+"""Every value stays below, so that sums of weights times codes, which are at most twice as large,
+stay below 2**31 - 1: to the library that is a threshold out of reach."""
+Applied = tuple[Op, Sequence[np.ndarray]]
+"""An op and its constants."""
 TYPES = {
     np.dtype(name): letter.encode()
     for name, letter in zip(("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"), "bBhHiIlL")
@@ -42,22 +48,27 @@ TYPES = {
 
 
 class CompiledNetwork:
-    """Calling it gives what calling `network` gives. `threads` 0 stands for all the cores there are
-    where a batch is worth it, and for one where it is not."""
+    """Calling it gives what calling `network` gives, by the `layers` and the `last` op behind them.
 
-    def __init__(self, network: Network, layers: list[Layer], cache: Path | None, threads: int = 0):
+    `threads` 0 stands for all the cores there are where a batch is worth it, and for one where it
+    is not.
+    """
+
+    def __init__(
+        self, network: Network, layers: list[Layer], last: Op, cache: Path | None, threads: int = 0
+    ):
         library = _load(cache)
-        source = network.tensors[network.input]
+        source = network.input_value
         self._network = network
-        self._shapes = ((source.size,), network.sample_shape)
-        self._outputs = network.tensors[network.output].size
+        self._last = last
+        self._shapes = ((source.size,), source.shape, network.sample_shape)
+        self._outputs = network.output_value.size
         self._threads = threads or os.cpu_count() or 1
         self._run = library.bitfold_run
-        chooses = isinstance(network.nodes[-1], ArgMax)
         table = (_Layer * len(layers))(*(layer.as_structure() for layer in layers))
         limits = (source.encoding.minimum, source.encoding.maximum)
         self._handle = library.bitfold_network(
-            table, len(table), *_code(source.encoding), *limits, chooses
+            table, len(table), *_code(source.encoding), *limits, isinstance(last, ArgMax)
         )
         free = weakref.finalize(self, library.bitfold_free, self._handle)
         free.atexit = False  # a thread may be in the middle of it still
@@ -78,8 +89,7 @@ class CompiledNetwork:
         )
         if bad >= 0:
             self._network.check_input(x)  # which says what is wrong with it
-        last = self._network.nodes[-1]
-        return last(outputs) if isinstance(last, Softmax) else outputs
+        return self._last.shares(outputs) if isinstance(self._last, Softmax) else outputs
 
 
 @dataclass(frozen=True)
@@ -99,39 +109,33 @@ class Layer:
         return _Layer(*pointers, self.rows, self.columns, levels, self.base, self.step)
 
 
-def layers_of(network: Network) -> list[Layer] | None:
-    """The layers that lead to the class, the scores or, where these become shares, to the scores of
-    the output; or None where sums of 32 bits do not hold the network."""
+def layers_of(source: Value, ops: Sequence[Applied]) -> list[Layer] | None:
+    """A chain of ops on `source` as layers that lead to the class, the scores or, where these
+    become shares, to the scores of the output.
+
+    None where there is an op that the library does not know, or 32 bits do not hold the sums.
+    """
     layers: list[Layer] = []
-    source = network.tensors[network.input]
-    if source.encoding.maximum >= LIMIT:
-        return None
-    for node in _chain(network):
-        target = network.tensors[node.output]
-        if target.encoding.maximum >= LIMIT:
-            return None
-        if isinstance(node, Dense):
-            weights = network.parameters[node.weight].values
-            layers.append(Layer(target.size, weights.shape[1], _int32(weights)))
-        elif isinstance(node, Threshold):
-            values = network.parameters[node.thresholds].values
-            thresholds = _int32(np.broadcast_to(values, (target.size, values.shape[1])))
+    size, low, high = source.size, source.encoding.minimum, source.encoding.maximum
+    for place, (op, constants) in enumerate(ops):
+        if isinstance(op, Dense):
+            (weights,) = constants
+            size = len(weights)
+            low, high = accumulator_range(weights, Encoding.for_range(low, high))
+            layers.append(Layer(*weights.shape, _int32(weights)))
+        elif isinstance(op, Threshold):
+            (values,) = constants
             fused = layers and layers[-1].thresholds is None
             weights = layers.pop().weights if fused else None
-            columns = target.size if weights is None else weights.shape[1]
-            step = target.encoding.step
-            layers.append(Layer(target.size, columns, weights, thresholds, node.base, step))
+            columns = size if weights is None else weights.shape[1]
+            thresholds = _int32(np.broadcast_to(values, (size, values.shape[1])))
+            layers.append(Layer(size, columns, weights, thresholds, op.base, op.step))
+            low, high = op.base, op.base + op.step * values.shape[1]
+        elif place != len(ops) - 1 or not op.ends_network:
+            return None
+        if max(high, -low) >= MOST:
+            return None
     return layers or None
-
-
-def _chain(network: Network) -> list[Node]:
-    """The nodes that lead from the input to the output: each has one input, so they are a chain."""
-    makers = {node.output: node for node in network.nodes}
-    chain, name = [], network.output
-    while name != network.input:
-        chain.insert(0, makers[name])
-        name = makers[name].input
-    return chain
 
 
 def _code(encoding: Encoding) -> tuple[int, int, int]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from bitfold.models.errors import DeviceError
 from bitfold.models.network import Network
-from bitfold.overlays.dataflow import call_cycles
+from bitfold.overlays.bundle import DataflowBundle
 from bitfold.overlays.registers import REGISTERS
 from bitfold.runtime.device import Call
 from bitfold.runtime.driver import Driver, frames_a_call, total
@@ -17,28 +17,25 @@ class DataflowDriver(Driver):
 
     def _load(self, network: Network) -> None:
         """Raises DeviceError for any other network: it would need another overlay."""
-        if network.id != self.bundle.network.id:
-            raise DeviceError(
-                f"{network.name} (network {network.id}) is not the network of {self.bundle.name} "
-                f"({self.bundle.network.id}); compile it, or run it on an offload overlay"
-            )
+        check_network(self.bundle, network)
 
     def _run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
-        frames = frames_a_call(self.bundle.input, self.bundle.output)
+        design = self.bundle.design
+        frames = frames_a_call(design.input, design.output)
         parts, calls = [], []
         for start in range(0, len(x), frames):
             part = x[start : start + frames]
-            predicted = call_cycles(self.bundle, len(part), self.port.memory_latency_cycles)
+            predicted = design.call_cycles(len(part), self.port.memory_latency_cycles)
             beats = self._call(
-                self.bundle.input.pack(part),
-                len(part) * self.bundle.output.beats,
+                design.input.pack(part),
+                len(part) * design.output.beats,
                 len(part),
                 predicted,
             )
-            parts.append(self.bundle.output.unpack(beats))
+            parts.append(design.output.unpack(beats))
             calls.append(self._report(len(part), predicted))
         if not calls:
-            return np.zeros((0, self.bundle.output.elements), np.int64), Call(0, 0, 0)
+            return np.zeros((0, design.output.elements), np.int64), Call(0, 0, 0)
         return np.concatenate(parts), total(calls)
 
     def _report(self, frames: int, predicted_cycles: int) -> Call:
@@ -52,6 +49,15 @@ class DataflowDriver(Driver):
             cycles=self._cycles(),
             latency_cycles=first_out - first_in,
             initiation_interval=(last_out - first_out) / (frames - 1) if frames > 1 else None,
-            busy_cycles=self._layer_counters(REGISTERS.LAYER_BUSY, self.bundle.layers),
-            stalled_cycles=self._layer_counters(REGISTERS.LAYER_STALLED, self.bundle.layers),
+            busy_cycles=self._layer_counters(REGISTERS.LAYER_BUSY, self.bundle.design.layers),
+            stalled_cycles=self._layer_counters(REGISTERS.LAYER_STALLED, self.bundle.design.layers),
+        )
+
+
+def check_network(bundle: DataflowBundle, network: Network) -> None:
+    """Raises DeviceError unless `bundle` was made for `network`."""
+    if network.id != bundle.network.id:
+        raise DeviceError(
+            f"{network.name} (network {network.id}) is not the network of {bundle.name} "
+            f"({bundle.network.id}); compile it, or run it on an offload overlay"
         )

@@ -127,18 +127,18 @@ class FINNExampleOverlay:
 
     @property
     def _input(self):
-        return self.accelerator.network.tensors[self.accelerator.network.input]
+        return self.accelerator.network.values[self.accelerator.network.input]
 
     @property
     def _output(self):
-        return self.accelerator.network.tensors[self.accelerator.network.output]
+        return self.accelerator.network.values[self.accelerator.network.output]
 
     @property
     def _frame_beats(self) -> tuple[int, int]:
         """Of one frame, to the overlay and back."""
         bundle = self.accelerator.bundle
         if isinstance(bundle, DataflowBundle):
-            return bundle.input.beats, bundle.output.beats
+            return bundle.design.input.beats, bundle.design.output.beats
         steps = split(bundle.engine, self.accelerator.network)
         programs = [step.program for step in steps if isinstance(step, EngineStep)]
         return sum(p.input.beats for p in programs), sum(p.output.beats for p in programs)

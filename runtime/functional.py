@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -10,15 +11,17 @@ import numpy as np
 
 from bitfold.models.arguments import as_count, as_folder
 from bitfold.models.arrays import as_samples
-from bitfold.models.errors import DeviceError, InputError
+from bitfold.models.errors import DeviceError
 from bitfold.models.network import Network
 from bitfold.overlays.bundle import Bundle, DataflowBundle
-from bitfold.overlays.dataflow import call_cycles
 from bitfold.runtime import cplusplus
-from bitfold.runtime.arithmetic import CompiledNetwork, layers_of
+from bitfold.runtime.arithmetic import Applied, CompiledNetwork, layers_of
+from bitfold.runtime.dataflow import check_network
 from bitfold.runtime.device import Call
+from bitfold.runtime.offload.assembler import Program
+from bitfold.runtime.offload.disassembler import chain_of
 from bitfold.runtime.offload.schedule import batch_cycles
-from bitfold.runtime.offload.steps import split
+from bitfold.runtime.offload.steps import run_steps, split
 from bitfold.runtime.turns import Turns
 
 MEMORY_LATENCY_CYCLES = 20
@@ -58,13 +61,16 @@ class FunctionalDevice:
     def _load(self, network: Network) -> None:
         if network is self._network:
             return
+        lowered = lower(self.bundle, network)
         # Calls of one size cost the same, so they share what says so.
-        cost = lru_cache(maxsize=256)(_cost_of(self.bundle, network))
-        layers = layers_of(network) if cplusplus.is_installed() else None
+        cost = lru_cache(maxsize=256)(lowered.cost)
+        chain = lowered.chain if cplusplus.is_installed() else None
+        layers = layers_of(network.input_value, chain) if chain else None
         if layers:
-            compute = CompiledNetwork(network, layers, self._cache, self._threads)
+            last = chain[-1][0]
+            compute = CompiledNetwork(network, layers, last, self._cache, self._threads)
         else:
-            compute = partial(in_numpy, network)
+            compute = partial(_in_numpy, lowered, network)
         self._network, self._compute, self._cost = network, compute, cost
 
     def _run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
@@ -74,26 +80,47 @@ class FunctionalDevice:
         return outputs, self._cost(len(outputs))
 
 
-def in_numpy(network: Network, x: np.ndarray) -> np.ndarray:
-    """What NumPy makes of `x`."""
-    if x.ndim < 2 or len(x) <= FRAMES_AT_ONCE:
-        return network(x)
-    outputs = np.empty((len(x), network.tensors[network.output].size), np.int64)
-    for start in range(0, len(x), FRAMES_AT_ONCE):
-        part = slice(start, start + FRAMES_AT_ONCE)
-        try:
-            outputs[part] = network(x[part])
-        except InputError:
-            network.check_input(x)  # which tells the index in all of it
-            raise
-    return outputs
+@dataclass(frozen=True)
+class Lowered:
+    """What the overlay does with a network: from integers (frames, elements) to outputs, and what a
+    call of so many frames costs. `chain`: its ops one after the other, None where it branches."""
+
+    run: Callable[[np.ndarray], np.ndarray]
+    cost: Callable[[int], Call]
+    chain: list[Applied] | None
 
 
-def _cost_of(bundle: Bundle, network: Network) -> Callable[[int], Call]:
-    """What a batch of so many frames costs; a program is assembled once for all batches."""
+def lower(bundle: Bundle, network: Network) -> Lowered:
+    """What the overlay in `bundle` does with `network`. Raises DeviceError or OverlayError."""
     if isinstance(bundle, DataflowBundle):
-        return lambda frames: Call(frames, call_cycles(bundle, frames, MEMORY_LATENCY_CYCLES))
+        check_network(bundle, network)
+        design = bundle.design
+        return Lowered(
+            design,
+            lambda frames: Call(frames, design.call_cycles(frames, MEMORY_LATENCY_CYCLES)),
+            design.chain,
+        )
     steps = split(bundle.engine, network)
-    return lambda frames: Call(
-        frames, batch_cycles(bundle.engine, steps, frames, MEMORY_LATENCY_CYCLES)
+
+    def run_program(program: Program, x: np.ndarray) -> np.ndarray:
+        starts = range(0, max(len(x), 1), program.frames)
+        return np.concatenate(
+            [program(bundle.engine, x[start : start + program.frames]) for start in starts]
+        )
+
+    return Lowered(
+        lambda x: run_steps(network, steps, x, run_program),
+        lambda frames: Call(
+            frames, batch_cycles(bundle.engine, steps, frames, MEMORY_LATENCY_CYCLES)
+        ),
+        chain_of(bundle.engine, network, steps),
     )
+
+
+def _in_numpy(lowered: Lowered, network: Network, x: np.ndarray) -> np.ndarray:
+    """What NumPy makes of `x`, in bounded memory. Raises InputError as `network` does."""
+    x = network.check_input(x).reshape(len(x), network.input_value.size)
+    parts = [
+        lowered.run(x[start : start + FRAMES_AT_ONCE]) for start in range(0, len(x), FRAMES_AT_ONCE)
+    ]
+    return np.concatenate(parts) if parts else lowered.run(x)

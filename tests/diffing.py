@@ -8,8 +8,10 @@ from command_line import bitfold, read, works
 from faults import Fault
 from random_networks import Shape
 
-from bitfold.models.network import Dense, Network
-from bitfold.overlays.dataflow import Fold
+from bitfold.models.network import Network
+from bitfold.models.node import Node
+from bitfold.models.ops import Dense
+from bitfold.overlays.dataflow.fold import Fold
 
 SHAPE = Shape(
     (6, 5, 4, 3), ("UINT4", "UINT2", "BIPOLAR"), ("INT3", "BIPOLAR", "INT4"), None, False, False
@@ -43,16 +45,16 @@ def equal(*arguments: object) -> dict:
 
 def assert_is(said: dict, expected: tuple, network: Network) -> None:
     """That the first place is the expected one of `first_difference`."""
-    tensor, sample, channel, *values = expected
-    (node,) = (node for node in network.nodes if node.output == tensor)
+    value, sample, channel, *integers = expected
+    (node,) = (node for node in network.nodes if node.output == value)
     first = said["first"]
     assert (first["sample"], first["channel"]) == (sample, channel)
-    assert [first["a"]["value"], first["b"]["value"]] == values
-    layer = node if isinstance(node, Dense) else behind(network, node)
+    assert [first["a"]["value"], first["b"]["value"]] == integers
+    layer = node if isinstance(node.op, Dense) else behind(network, node)
     assert first["layer"] == layer.name
     assert said["says"].startswith(f"{layer.name}, channel {channel}, sample {sample}: ")
 
 
-def behind(network: Network, node) -> Dense:
+def behind(network: Network, node: Node) -> Node:
     """The layer that a threshold belongs to."""
     return next(other for other in network.nodes if other.output == node.input)

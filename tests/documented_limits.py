@@ -13,21 +13,24 @@ import numpy as np
 from offload_networks import dense_network
 from qonnx_graphs import writer
 from random_networks import Shape, random_network
-from small_network import SMALL, small_network, tensors
+from small_network import SMALL, small_network, value, values
 
 from bitfold.build import folding
 from bitfold.build.compiler import compile_dataflow, make_engine
-from bitfold.build.dataflow import plan
+from bitfold.build.dataflow import lower
 from bitfold.build.frontend import read_qonnx
 from bitfold.build.passes.argmax import choose_class_on_chip
 from bitfold.build.passes.softmax import share_on_chip
 from bitfold.models.encoding import Encoding
 from bitfold.models.host import HostOp
-from bitfold.models.network import Dense, Network, Parameter, Tensor
+from bitfold.models.network import Network
+from bitfold.models.node import Node
+from bitfold.models.ops import Dense
 from bitfold.models.tables import load_table
+from bitfold.models.value import Parameter, Value
 from bitfold.overlays.archive import unpack
 from bitfold.overlays.boards.system import System
-from bitfold.overlays.dataflow import Fold
+from bitfold.overlays.dataflow.fold import Fold
 from bitfold.overlays.offload import LEGAL_SIZES, Engine
 from bitfold.runtime.accelerator import Accelerator
 from bitfold.runtime.offload.steps import split
@@ -217,7 +220,7 @@ FOLDED = {"binarize": Fold(1), "fc0": Fold(1, 1), "fc1": Fold(1, 1)}
 def unrolled(count: int) -> None:
     """One layer of `count` weights, all at once."""
     network = dense_network((count, 1))
-    plan(network, {"fc0": Fold(1, count, unrolled=1)})
+    lower(network, {"fc0": Fold(1, count, unrolled=1)})
 
 
 def pixels(cycles: int) -> None:
@@ -232,20 +235,18 @@ def scores_head(*head: HostOp) -> None:
 DATAFLOW = (
     Limit(
         "Bits of sums that thresholds compare",
-        lambda bits: plan(
-            small_network(tensors=tensors(sums=Tensor(2, Encoding.of(f"INT{bits}")))), FOLDED
-        ),
+        lambda bits: lower(small_network(values=values(sums=value(2, f"INT{bits}"))), FOLDED),
         "build/dataflow.py",
         31,
     ),
     Limit(
         "PE that divides the layer's rows",
-        lambda _: plan(SMALL, {**FOLDED, "fc0": Fold(3, 1)}),
+        lambda _: lower(SMALL, {**FOLDED, "fc0": Fold(3, 1)}),
         "build/dataflow.py",
     ),
     Limit(
         "SIMD that divides its columns",
-        lambda _: plan(SMALL, {**FOLDED, "fc0": Fold(1, 2)}),
+        lambda _: lower(SMALL, {**FOLDED, "fc0": Fold(1, 2)}),
         "build/dataflow.py",
     ),
     Limit(
@@ -270,7 +271,7 @@ DATAFLOW = (
     Limit(
         "Classes of a softmax on chip",
         lambda classes: share_on_chip(dense_network((4, classes))),
-        "models/softmax.py::MAX_CLASSES",
+        "models/ops/softmax.py::MAX_CLASSES",
         64,
     ),
 )
@@ -289,12 +290,12 @@ def one_layer(rows: int, columns: int, weight: str, source: str) -> Network:
         quantizer=(),
         input="x",
         output="y",
-        tensors={
-            "x": Tensor(columns, given),
-            "y": Tensor(rows, Encoding.for_range(-largest, largest)),
+        values={
+            "x": Value((columns,), given),
+            "y": Value((rows,), Encoding.for_range(-largest, largest)),
         },
         parameters={"w": Parameter(np.full((rows, columns), encoding.minimum, np.int32), encoding)},
-        nodes=(Dense("fc0", "x", "y", "w"),),
+        nodes=(Node("fc0", Dense(), ("x",), ("y",), ("w",)),),
         head=(),
     )
 

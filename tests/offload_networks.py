@@ -8,7 +8,9 @@ import numpy as np
 from random_networks import Shape, random_inputs, random_network
 
 from bitfold.models.encoding import Encoding
-from bitfold.models.network import Dense, Network, Parameter, Tensor, Threshold
+from bitfold.models.network import Network
+from bitfold.models.ops import Dense, Threshold
+from bitfold.models.value import Parameter, Value
 from bitfold.overlays.offload import Engine
 from bitfold.runtime.offload.schedule import schedule
 from bitfold.runtime.offload.steps import HostStep, split
@@ -39,18 +41,17 @@ def calibrated(network: Network, seed: int = 0) -> Network:
     """The same network with thresholds where the sums of random inputs lie."""
     x = random_inputs(network, 64, seed)
     for node in network.nodes:
-        if isinstance(node, Threshold):
+        if isinstance(node.op, Threshold):
             # Each threshold depends on those before it.
             sums = network.trace(x)[node.input]
-            before = network.parameters[node.thresholds]
+            before = network.parameter(node, "thresholds")
             rows, levels = before.values.shape
             shares = np.arange(1, levels + 1) / (levels + 1)
             quantiles = np.quantile(sums, shares, axis=0 if rows > 1 else None)
             values = np.rint(quantiles).astype(np.int32).reshape(levels, rows).T
             parameter = Parameter(values, before.encoding)
-            network = replace(
-                network, parameters={**network.parameters, node.thresholds: parameter}
-            )
+            changed = {**network.parameters, node.parameter("thresholds"): parameter}
+            network = replace(network, parameters=changed)
     return network
 
 
@@ -58,23 +59,23 @@ def irisnet(weight: str = "INT4", activation: str = "UINT4", seed: int = 0) -> N
     """4-30-30-30-3 as the published IrisNet: one 30x30 layer with its thresholds, applied twice."""
     network = dense_network((4, 30, 30, 30, 3), weight, activation, "UINT8", seed=seed)
     names = {"fc2.w": "fc1.w", "act2.t": "act1.t"}
-    nodes = []
-    for node in network.nodes:
-        key = {Dense: "weight", Threshold: "thresholds"}[type(node)]
-        nodes.append(replace(node, **{key: names.get(getattr(node, key), getattr(node, key))}))
+    nodes = [
+        replace(node, parameters=tuple(names.get(name, name) for name in node.parameters))
+        for node in network.nodes
+    ]
     parameters = {n: p for n, p in network.parameters.items() if n not in names}
     return replace(network, nodes=tuple(nodes), parameters=parameters)
 
 
 def with_wide_activations(network: Network, encoding: str) -> Network:
     """The same network, whose thresholds declare their outputs wider than they are."""
-    wide = {n.output: encoding for n in network.nodes if isinstance(n, Threshold)}
-    sums = {n.output: "INT32" for n in network.nodes if isinstance(n, Dense)}
-    tensors = {
-        name: Tensor(tensor.size, Encoding.of((wide | sums).get(name, tensor.encoding.name)))
-        for name, tensor in network.tensors.items()
+    wide = {n.output: encoding for n in network.nodes if isinstance(n.op, Threshold)}
+    sums = {n.output: "INT32" for n in network.nodes if isinstance(n.op, Dense)}
+    values = {
+        name: Value(value.shape, Encoding.of((wide | sums).get(name, value.encoding.name)))
+        for name, value in network.values.items()
     }
-    return replace(network, tensors=tensors)
+    return replace(network, values=values)
 
 
 def predicted_layers(
@@ -95,9 +96,9 @@ def predicted_layers(
 def useful_products(network: Network, frames: int) -> int:
     """One-bit products of weights and inputs of `frames` frames, without any padding."""
     return frames * sum(
-        network.parameters[node.weight].values.size
-        * network.parameters[node.weight].encoding.bits
-        * network.tensors[node.input].encoding.bits
+        network.parameter(node, "weights").values.size
+        * network.parameter(node, "weights").encoding.bits
+        * network.values[node.input].encoding.bits
         for node in network.nodes
-        if isinstance(node, Dense)
+        if isinstance(node.op, Dense)
     )

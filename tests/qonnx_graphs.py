@@ -72,7 +72,7 @@ def read_exactly(path, rows=300, **options):
 
 
 def kinds(network):
-    return [type(node) for node in network.nodes]
+    return [type(node.op) for node in network.nodes]
 
 
 def steps(host_steps):

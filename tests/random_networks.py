@@ -9,9 +9,12 @@ import numpy as np
 
 from bitfold.build.dataflow import foldable
 from bitfold.models.encoding import Encoding
-from bitfold.models.network import ArgMax, Dense, Network, Parameter, Softmax, Tensor, Threshold
-from bitfold.models.softmax import scaled
-from bitfold.overlays.dataflow import Fold
+from bitfold.models.network import Network
+from bitfold.models.node import Node
+from bitfold.models.ops import ArgMax, Dense, Softmax, Threshold
+from bitfold.models.ops.softmax import scaled
+from bitfold.models.value import Parameter, Value
+from bitfold.overlays.dataflow.fold import Fold
 
 WEIGHTS = ("BIPOLAR", "BINARY", "TERNARY", "INT2", "INT3", "UINT3", "INT4", "UINT4", "INT6", "INT8")
 ACTIVATIONS = (
@@ -64,31 +67,31 @@ def random_network(shape: Shape, seed: int) -> Network:
     shape make the same RTL.
     """
     random = np.random.default_rng(seed)
-    tensors: dict[str, Tensor] = {}
+    made: dict[str, Value] = {}
     parameters: dict[str, Parameter] = {}
     nodes: list = []
 
     def threshold(name: str, source: str, encoding: str) -> str:
-        tensor, target = tensors[source], Encoding.of(encoding)
+        value, target = made[source], Encoding.of(encoding)
         levels = (target.maximum - target.minimum) // target.step
-        rows = 1 if shape.shared_thresholds else tensor.size
-        low, high = tensor.encoding.minimum, tensor.encoding.maximum + 1
+        rows = 1 if shape.shared_thresholds else value.size
+        low, high = value.encoding.minimum, value.encoding.maximum + 1
         # Crowded around zero, where accumulators are; now and then out of reach.
         spread = max(1.0, min(high - low, 300) / 4)
         drawn = np.rint(random.normal(0, spread, (rows, levels))).astype(np.int64)
         drawn[random.random(drawn.shape) < 0.05] = high
         values = np.sort(np.clip(drawn, low, high), axis=1).astype(np.int32)
         parameters[f"{name}.t"] = Parameter(values, Encoding.for_range(min(low, -1), high))
-        tensors[name] = Tensor(tensor.size, target)
-        nodes.append(Threshold(name, source, name, f"{name}.t", target.minimum))
+        made[name] = Value((value.size,), target)
+        nodes.append(Node(name, Threshold.to(target), (source,), (name,), (f"{name}.t",)))
         return name
 
     here = "input"
-    tensors[here] = Tensor(shape.widths[0], Encoding.of(shape.activations[0]))
+    made[here] = Value((shape.widths[0],), Encoding.of(shape.activations[0]))
     if shape.input_threshold:
         here = threshold("quantize", here, shape.input_threshold)
     for i, (rows, weight) in enumerate(zip(shape.widths[1:], shape.weights)):
-        encoding, source = Encoding.of(weight), tensors[here]
+        encoding, source = Encoding.of(weight), made[here]
         name = f"fc{i}"
         values = random_values(encoding, (rows, source.size), random).astype(np.int32)
         parameters[f"{name}.w"] = Parameter(values, encoding)
@@ -98,20 +101,22 @@ def random_network(shape: Shape, seed: int) -> Network:
             for x in (source.encoding.minimum, source.encoding.maximum)
         ]
         low, high = min(*corners, 0) * source.size, max(*corners, 0) * source.size
-        tensors[name] = Tensor(rows, Encoding.for_range(min(low, -1), high))
-        nodes.append(Dense(name, here, name, f"{name}.w"))
+        made[name] = Value((rows,), Encoding.for_range(min(low, -1), high))
+        nodes.append(Node(name, Dense(), (here,), (name,), (f"{name}.w",)))
         here = name
         if i + 1 < len(shape.weights):
             here = threshold(f"act{i}", here, shape.activations[i + 1])
     if shape.argmax:
-        tensors["class"] = Tensor(1, Encoding.for_range(0, shape.widths[-1] - 1))
-        nodes.append(ArgMax("argmax", here, "class"))
+        made["class"] = Value((1,), Encoding.for_range(0, shape.widths[-1] - 1))
+        nodes.append(Node("argmax", ArgMax(), (here,), ("class",)))
         here = "class"
     if shape.softmax:
         # The range of the sums is -32..32, more than the 6 beyond which a share is none.
-        multiplier, shift = scaled(32 / tensors[here].encoding.maximum, shape.softmax)
-        tensors["shares"] = Tensor(tensors[here].size, Encoding.of("UINT8"))
-        nodes.append(Softmax("softmax", here, "shares", multiplier, shift, shape.softmax))
+        multiplier, shift = scaled(32 / made[here].encoding.maximum, shape.softmax)
+        made["shares"] = Value((made[here].size,), Encoding.of("UINT8"))
+        nodes.append(
+            Node("softmax", Softmax(multiplier, shift, shape.softmax), (here,), ("shares",))
+        )
         here = "shares"
     return Network(
         name="random",
@@ -119,7 +124,7 @@ def random_network(shape: Shape, seed: int) -> Network:
         quantizer=(),
         input="input",
         output=here,
-        tensors=tensors,
+        values=made,
         parameters=parameters,
         nodes=tuple(nodes),
         head=(),
@@ -136,8 +141,8 @@ def random_values(encoding: Encoding, shape: tuple[int, ...], random) -> np.ndar
 
 
 def random_inputs(network: Network, frames: int, seed: int) -> np.ndarray:
-    tensor = network.tensors[network.input]
-    return random_values(tensor.encoding, (frames, tensor.size), np.random.default_rng(seed))
+    value = network.input_value
+    return random_values(value.encoding, (frames, value.size), np.random.default_rng(seed))
 
 
 def random_folding(network: Network, seed: int) -> dict[str, Fold]:
@@ -161,7 +166,7 @@ def random_unrolling(network: Network, seed: int) -> dict[str, Fold]:
     folding = random_folding(network, seed)
     share = random.choice([0.5, 1.0])
     for node in network.nodes:
-        if isinstance(node, Dense) and random.random() < share:
+        if isinstance(node.op, Dense) and random.random() < share:
             cycles = int(random.integers(1, 4))
             folding[node.name] = Fold(*foldable(network)[node.name], unrolled=cycles)
     return folding

@@ -8,7 +8,10 @@ import numpy as np
 
 from bitfold.models.encoding import Encoding
 from bitfold.models.host import HostOp
-from bitfold.models.network import Dense, Network, Parameter, Tensor, Threshold
+from bitfold.models.network import Network
+from bitfold.models.node import Node
+from bitfold.models.ops import Dense, Threshold
+from bitfold.models.value import Parameter, Value
 
 
 def small_network(**changes) -> Network:
@@ -19,12 +22,12 @@ def small_network(**changes) -> Network:
         "quantizer": (HostOp("Quant", tuple(np.float32([0.25, 0, 0, 15]))),),
         "input": "x",
         "output": "scores",
-        "tensors": {
-            "x": Tensor(3, Encoding.of("UINT4")),
-            "signs": Tensor(3, Encoding.of("BIPOLAR")),
-            "sums": Tensor(2, Encoding.of("INT3")),
-            "levels": Tensor(2, Encoding.of("UINT2")),
-            "scores": Tensor(2, Encoding.of("INT6")),
+        "values": {
+            "x": Value((3,), Encoding.of("UINT4")),
+            "signs": Value((3,), Encoding.of("BIPOLAR")),
+            "sums": Value((2,), Encoding.of("INT3")),
+            "levels": Value((2,), Encoding.of("UINT2")),
+            "scores": Value((2,), Encoding.of("INT6")),
         },
         "parameters": {
             "split": Parameter(np.array([[8]], np.int32), Encoding.of("UINT4")),
@@ -33,10 +36,10 @@ def small_network(**changes) -> Network:
             "w1": Parameter(np.array([[3, -2], [-4, 1]], np.int32), Encoding.of("INT3")),
         },
         "nodes": (
-            Threshold("binarize", "x", "signs", "split", -1),
-            Dense("fc0", "signs", "sums", "w0"),
-            Threshold("act0", "sums", "levels", "steps", 0),
-            Dense("fc1", "levels", "scores", "w1"),
+            Node("binarize", Threshold(-1, 2), ("x",), ("signs",), ("split",)),
+            Node("fc0", Dense(), ("signs",), ("sums",), ("w0",)),
+            Node("act0", Threshold(0), ("sums",), ("levels",), ("steps",)),
+            Node("fc1", Dense(), ("levels",), ("scores",), ("w1",)),
         ),
         "head": (HostOp("Mul", (np.float32(0.5),)), HostOp("Add", (np.float32([0.25, 3]),))),
         "labels": ("this", "that"),
@@ -48,8 +51,8 @@ def small_network(**changes) -> Network:
 SMALL = small_network()
 
 
-def tensors(**changes) -> dict:
-    return {**SMALL.tensors, **changes}
+def values(**changes) -> dict:
+    return {**SMALL.values, **changes}
 
 
 def parameters(**changes) -> dict:
@@ -62,8 +65,8 @@ def nodes(index: int, **changes) -> tuple:
     return tuple(changed)
 
 
-def tensor(size: int, name: str) -> Tensor:
-    return Tensor(size, Encoding.of(name))
+def value(size: int, name: str) -> Value:
+    return Value((size,), Encoding.of(name))
 
 
 def parameter(rows: list, name: str, dtype=np.int32) -> Parameter:

@@ -76,7 +76,7 @@ def _compare(name: str, dataflow, offload) -> dict:
 def _rebuild(network, folding) -> float:
     """Seconds from a network to its simulated dataflow overlay, with nothing cached but tools."""
     from bitfold.build.compiler import compile_dataflow
-    from bitfold.overlays.dataflow import Fold
+    from bitfold.overlays.dataflow.fold import Fold
     from bitfold.runtime.verilator import build_library
 
     with tempfile.TemporaryDirectory() as scratch:

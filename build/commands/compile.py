@@ -13,7 +13,7 @@ from bitfold.build.dataflow import foldable
 from bitfold.build.passes.head import HEADS
 from bitfold.models.errors import FrontendError
 from bitfold.models.network import Network
-from bitfold.overlays.dataflow import Fold
+from bitfold.overlays.dataflow.fold import Fold
 
 
 def folding_options(function: Callable) -> Callable:

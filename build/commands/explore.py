@@ -67,7 +67,7 @@ def explore(network, max_luts, min_fps, clock_mhz, levels, picture, output) -> d
         from bitfold.build import folding
         from bitfold.build.explore import explore as search
         from bitfold.build.networks import find_network
-        from bitfold.build.resources import calibration
+        from bitfold.overlays.dataflow.cost import calibration
 
         found = find_network(network, say)
         result = search(

@@ -98,7 +98,7 @@ def _verify(bundle, synthesis, most: int, say) -> dict:
     outputs, call = device.run(x)
     device.close()
     wrong = int((outputs != network(x)).any(axis=1).sum())
-    tensor = network.tensors[network.input]
+    tensor = network.input_value
     levels = (tensor.encoding.maximum - tensor.encoding.minimum) // tensor.encoding.step + 1
     return {
         "inputs": len(x),
@@ -144,9 +144,9 @@ def describe(bundle, synthesis, timing) -> dict:
     }
     if timing and isinstance(bundle, DataflowBundle):
         description["open_fabric"]["frames_per_second"] = (
-            timing.mhz * 1e6 / bundle.initiation_interval
+            timing.mhz * 1e6 / bundle.design.initiation_interval
         )
-        description["initiation_interval"] = bundle.initiation_interval
+        description["initiation_interval"] = bundle.design.initiation_interval
     return description
 
 
@@ -218,13 +218,11 @@ def _alike(parts: list[dict]) -> dict[str, list[dict]]:
 
 def _layers(bundle, prefix: str) -> dict[str, str]:
     """The layer that each stage of a dataflow core computes, by the stage's path."""
-    from bitfold.build.dataflow import plan
     from bitfold.overlays.bundle import DataflowBundle
 
     if not isinstance(bundle, DataflowBundle):
         return {}
-    stages = plan(bundle.network, bundle.folding).stages
-    return {f"{prefix}stage_{i}": stage.name for i, stage in enumerate(stages)}
+    return {f"{prefix}stage_{i}": stage.name for i, stage in enumerate(bundle.design.stages)}
 
 
 synth_command = console.command(synth)

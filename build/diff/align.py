@@ -6,9 +6,17 @@ from dataclasses import dataclass
 
 from bitfold.build.diff.stages import Stage
 from bitfold.models.errors import InputError
-from bitfold.models.network import Dense, Network, Node, Threshold
+from bitfold.models.network import Network
+from bitfold.models.node import Node
 
-KINDS = {"Dense": "accumulator", "Threshold": "activation", "ArgMax": "class", "Softmax": "share"}
+KINDS = {
+    "Dense": "accumulator",
+    "Threshold": "activation",
+    "ArgMax": "class",
+    "Softmax": "share",
+    "Add": "sum",
+}
+"""What the integers of an op are, in a word; of any other they are its values."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +31,10 @@ class Layer:
     kind: str
     tensors: tuple[str, str]
     nodes: tuple[Node, ...] = ()
+
+    def reads(self, other: Layer) -> bool:
+        """Whether it takes what `other` makes."""
+        return bool(self.nodes) and other.tensors[0] in self.nodes[0].inputs
 
     @property
     def is_dense(self) -> bool:
@@ -40,12 +52,13 @@ def align(a: Stage, b: Stage) -> list[Layer]:
     Raises InputError for networks of another shape.
     """
     networks = a.network, b.network
-    sizes = [network.tensors[network.input].size for network in networks]
+    sizes = [network.input_value.size for network in networks]
     if sizes[0] != sizes[1]:
         raise InputError(
             f"{a.label} takes {sizes[0]} features, {b.label} {sizes[1]}: they are not one network"
         )
     layers = [Layer("input", "input", (a.network.input, b.network.input))]
+    same = {a.network.input: b.network.input}
     for nodes in zip(a.network.nodes, b.network.nodes):
         shapes = [_shape(network, node) for network, node in zip(networks, nodes)]
         if shapes[0] != shapes[1]:
@@ -54,11 +67,17 @@ def align(a: Stage, b: Stage) -> list[Layer]:
                 f"{a.label} has {shapes[0]} where {b.label} has {shapes[1]} "
                 f"({' and '.join(names)}): they are not one network"
             )
-        kind = KINDS[type(nodes[0]).__name__]
+        if tuple(same[name] for name in nodes[0].inputs) != nodes[1].inputs:
+            raise InputError(
+                f"{nodes[0].name} in {a.label} reads other values than {nodes[1].name} in "
+                f"{b.label}: they are not one network"
+            )
+        same.update(zip(nodes[0].outputs, nodes[1].outputs))
+        kind = KINDS.get(nodes[0].kind, "value")
         layers.append(Layer(nodes[0].name, kind, tuple(node.output for node in nodes), nodes))
     longer, shorter = sorted((a, b), key=lambda stage: -len(stage.network.nodes))
     for node in longer.network.nodes[len(layers) - 1 :]:
-        if isinstance(node, (Dense, Threshold)):
+        if not node.op.ends_network:
             raise InputError(
                 f"{longer.label} goes on with {node.name} where {shorter.label} ends: they are not "
                 "one network"
@@ -67,5 +86,5 @@ def align(a: Stage, b: Stage) -> list[Layer]:
 
 
 def _shape(network: Network, node: Node) -> str:
-    size = network.tensors[node.output].size
-    return f"a {type(node).__name__} with {size} output{'s' if size > 1 else ''}"
+    size = network.values[node.output].size
+    return f"a {node.kind} with {size} output{'s' if size > 1 else ''}"

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bitfold.build.diff.images import read_image, stage_nodes
 from bitfold.build.diff.stages import Shown, parameter_of
 from bitfold.build.passes.cut import cut_behind
 from bitfold.models.errors import DeviceError, OverlayError
-from bitfold.models.network import Dense, Network, Node, Threshold
+from bitfold.models.network import Network
+from bitfold.models.node import Node
 from bitfold.overlays.bundle import Bundle, DataflowBundle
+from bitfold.overlays.dataflow.stages import UnrolledStage
 from bitfold.runtime.device import Device
 from bitfold.runtime.functional import FunctionalDevice
 from bitfold.runtime.observation import watch
@@ -68,15 +69,14 @@ class StreamStage:
         integers = network.quantize(x)
         device = self.open(WATCHED)
         try:
-            nodes = stage_nodes(self.bundle)
-            paths = [f"bitfold_top.core.stage_{i}" for i in range(len(nodes))]
+            stages = self.bundle.design.stages
+            paths = [f"bitfold_top.core.stage_{i}" for i in range(len(stages))]
             streams = watch(device.port, paths)
             device.load(network)
             outputs, _ = device.run(integers)
             tensors = {network.input: integers}
-            for node, stream in zip(nodes, streams):
-                tensor = network.tensors[node.output]
-                tensors[node.output] = stream.frames(tensor.size, tensor.encoding)
+            for stage, stream in zip(stages, streams):
+                tensors[stage.value] = stream.frames(stage.output.size, stage.output.encoding)
         finally:
             device.close()
         if any(len(values) != len(x) for values in tensors.values()):
@@ -86,10 +86,50 @@ class StreamStage:
         return Shown(tensors, network.scores(outputs))
 
     def parameter(self, node: Node) -> np.ndarray | None:
-        return read_image(self.bundle, node) if isinstance(node, (Dense, Threshold)) else None
+        # An unrolled layer has its constants in its logic; its images only say which they were.
+        design = self.bundle.design
+        for stage, constants in zip(design.stages, design.constants):
+            if stage.name == node.name and node.op.roles and not isinstance(stage, UnrolledStage):
+                return constants[0]
+        return None
 
 
-Overlay = LayerwiseStage | StreamStage
+@dataclass(frozen=True)
+class DesignStage:
+    """A dataflow overlay on the functional device: its design, stage by stage."""
+
+    label: str
+    network: Network
+    bundle: DataflowBundle
+    open: Open
+
+    def run(self, x: np.ndarray) -> Shown:
+        network, design = self.network, self.bundle.design
+        integers = network.quantize(x)
+        device = self.open(EVERYDAY)
+        try:
+            device.load(network)
+            outputs, _ = device.run(integers)
+        finally:
+            device.close()
+        made = design.trace(integers.reshape(len(integers), design.input.elements))
+        tensors = {network.input: integers}
+        tensors.update((stage.value, values) for stage, values in zip(design.stages, made))
+        # The output as the device gives it, whose engine is another.
+        tensors[network.output] = outputs
+        return Shown(tensors, network.scores(outputs))
+
+    def parameter(self, node: Node) -> np.ndarray | None:
+        design = self.bundle.design
+        for stage, constants in zip(design.stages, design.constants):
+            if node.op.roles and node.name == stage.name:
+                return constants[0]
+            if node.op.roles and node.output == stage.value:  # of two ops in one stage
+                return constants[-1]
+        return None
+
+
+Overlay = LayerwiseStage | StreamStage | DesignStage
 
 
 def open_overlay(
@@ -106,5 +146,7 @@ def open_overlay(
 
         return NetlistDevice(bundle, progress=say, variant=variant)
 
-    watched = isinstance(bundle, DataflowBundle) and device != "functional"
-    return (StreamStage if watched else LayerwiseStage)(label, network, bundle, open_device)
+    if not isinstance(bundle, DataflowBundle):
+        return LayerwiseStage(label, network, bundle, open_device)
+    kind = DesignStage if device == "functional" else StreamStage
+    return kind(label, network, bundle, open_device)

@@ -101,10 +101,10 @@ def describe(
     sums = threshold = None
     if layer.is_dense:
         sums = layer
-        behind = layers[index + 1] if index + 1 < len(layers) else None
-        threshold = behind if behind and behind.is_threshold else None
+        behind = (other for other in layers if other.reads(layer) and other.is_threshold)
+        threshold = next(behind, None)
     elif layer.is_threshold:
-        sums, threshold = layers[index - 1], layer
+        sums, threshold = next(other for other in layers if layer.reads(other)), layer
     sides = [
         _side(which, stages[which], shown[which], layer, sums, threshold, (sample, channel))
         for which in (0, 1)
@@ -149,8 +149,7 @@ def _side(
         if accumulator is not None:
             level = int(np.searchsorted(row, accumulator, side="right"))
         else:
-            step = stage.network.tensors[node.output].encoding.step
-            level = (activation - node.base) // step
+            level = (activation - node.op.base) // node.op.step
         low = int(row[level - 1]) if level else None
         high = int(row[level]) if level < len(row) else None
     return Side(value, accumulator, low, high, activation, rounded)
@@ -172,7 +171,7 @@ def differing(stages: tuple[Stage, Stage], layer: Layer) -> list[Parameter] | No
         return None
     if layer.is_threshold:
         # Beyond the sums that there are, one threshold is as good as another.
-        tensor = stages[0].network.tensors[layer.nodes[0].input]
+        tensor = stages[0].network.values[layer.nodes[0].input]
         limits = tensor.encoding.minimum, tensor.encoding.maximum + 1
         pair = [np.clip(np.broadcast_to(p, (tensor.size, p.shape[1])), *limits) for p in pair]
     kind = "weight" if layer.is_dense else "threshold"

@@ -11,7 +11,8 @@ from bitfold.build.diff.stages import Shown
 from bitfold.models.array_files import read_npy, read_npz
 from bitfold.models.errors import InputError, shown
 from bitfold.models.json_files import read_json
-from bitfold.models.network import Network, Node
+from bitfold.models.network import Network
+from bitfold.models.node import Node
 from bitfold.overlays.bundle import Bundle
 
 SUFFIXES = (".npz", ".npy", ".csv", ".json")
@@ -46,7 +47,7 @@ class RecordedStage:
     def run(self, x: np.ndarray) -> Shown:
         """Raises InputError for another number of samples, or of outputs, than was recorded."""
         network, outputs = self.network, self.recording.outputs
-        expected = (len(x), network.tensors[network.output].size)
+        expected = (len(x), network.output_value.size)
         if outputs.shape != expected:
             raise InputError(
                 f"{self.label}: outputs of shape {outputs.shape}, but {expected[0]} samples of "

@@ -12,7 +12,8 @@ import numpy as np
 
 from bitfold.build.diff.stages import Shown, parameter_of
 from bitfold.build.frontend import measurements, read_qonnx, trace_model, trace_source
-from bitfold.models.network import Network, Node
+from bitfold.models.network import Network
+from bitfold.models.node import Node
 
 if TYPE_CHECKING:
     from bitfold.build.frontend.tracing import Trace

@@ -8,7 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
-from bitfold.models.network import Dense, Network, Node, Threshold
+from bitfold.models.network import Network
+from bitfold.models.node import Node
 from bitfold.overlays.bundle import Bundle
 
 
@@ -46,11 +47,7 @@ class Stage(Protocol):
 
 def parameter_of(network: Network, node: Node) -> np.ndarray | None:
     """The weights or thresholds of `node`; None where it has none."""
-    if isinstance(node, Dense):
-        return network.parameters[node.weight].values
-    if isinstance(node, Threshold):
-        return network.parameters[node.thresholds].values
-    return None
+    return network.parameters[node.parameters[0]].values if node.parameters else None
 
 
 @dataclass(frozen=True)

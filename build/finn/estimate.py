@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 
-from bitfold.build.dataflow import plan
+from bitfold.build.dataflow import lower
 from bitfold.build.finn.graph import (
     PART,
     folding_config,
@@ -17,9 +17,9 @@ from bitfold.build.finn.graph import (
     transform,
 )
 from bitfold.build.frontend.quiet import quiet
-from bitfold.build.resources import luts_by_layer
 from bitfold.models.network import Network
-from bitfold.overlays.dataflow import DataflowOverlay, Fold, Folding
+from bitfold.overlays.dataflow.design import Design
+from bitfold.overlays.dataflow.fold import Fold, Folding
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,11 @@ class Estimates:
     `own_overlay` is our overlay with the folding that FINN chose.
     """
 
-    overlay: DataflowOverlay
+    overlay: Design
     luts: dict[str, int]
     finn: FinnEstimate
     own: FinnEstimate
-    own_overlay: DataflowOverlay
+    own_overlay: Design
 
 
 def estimate(network: Network, folding: Folding) -> Estimates:
@@ -81,7 +81,7 @@ def estimate(network: Network, folding: Folding) -> Estimates:
     FINN's own folding is for the cycles a frame that `folding` takes. Raises FrontendError where a
     pass of FINN fails, FoldingError for a folding that does not fit.
     """
-    overlay = plan(network, folding)
+    overlay = lower(network, folding)
     model = hardware(network)  # which also says where FINN is missing
     from finn.transformation.fpgadataflow.set_folding import SetFolding
     from finn.transformation.general import ApplyConfig
@@ -93,7 +93,7 @@ def estimate(network: Network, folding: Folding) -> Estimates:
     )
     ours, own = (_estimate(model, network, fold) for fold in passes)
     chosen = {name: own.layers[name].fold for name in overlay.folding}
-    return Estimates(overlay, luts_by_layer(overlay), ours, own, plan(network, chosen))
+    return Estimates(overlay, overlay.luts_by_stage(), ours, own, lower(network, chosen))
 
 
 def _estimate(model: ModelWrapper, network: Network, fold: Transformation) -> FinnEstimate:

@@ -16,9 +16,11 @@ from qonnx.custom_op.registry import getCustomOp
 from bitfold.build.frontend.chain import Chain
 from bitfold.build.frontend.quiet import quiet
 from bitfold.models.errors import FrontendError
-from bitfold.models.network import ArgMax, Dense, Network, Softmax
-from bitfold.models.verifier import accumulator_range
-from bitfold.overlays.dataflow import DataflowOverlay, Fold
+from bitfold.models.network import Network
+from bitfold.models.ops import Dense, Threshold
+from bitfold.models.ops.dense import accumulator_range
+from bitfold.overlays.dataflow.design import Design
+from bitfold.overlays.dataflow.fold import Fold
 
 PART = "xc7z020clg400-1"
 """The chip of Pynq-Z1 and Pynq-Z2, as FINN names it."""
@@ -30,19 +32,25 @@ _KINDS = ("MatMul", "XnorPopcountMatMul", "MultiThreshold", "MVAU", "Thresholdin
 def integer_graph(network: Network) -> ModelWrapper:
     """`network` in FINN's dialect: a MatMul for each Dense, a MultiThreshold for each Threshold.
 
-    Raises FrontendError for a network that ends in an argmax or a softmax.
+    Raises FrontendError for a network that branches, or ends in an argmax or a softmax.
     """
-    source = network.tensors[network.input]
+    source = network.input_value
     chain = Chain(source.size, source.encoding.name)
-    sums = None
+    sums, here = None, network.input
     for index, node in enumerate(network.nodes):
-        encoding, output = network.tensors[node.input].encoding, network.tensors[node.output]
-        if isinstance(node, (ArgMax, Softmax)):
+        if node.op.ends_network:
             raise FrontendError(
                 f"{node.name}: give FINN the network of scores; compile it with --head scores"
             )
-        if isinstance(node, Dense):
-            weight = network.parameters[node.weight]
+        if node.inputs != (here,) or not isinstance(node.op, (Dense, Threshold)):
+            raise FrontendError(
+                f"{node.name}: FINN is given chains of dense layers and thresholds, and this is a "
+                f"{node.kind} of {' and '.join(node.inputs)}; bitfold's own overlays take it"
+            )
+        here = node.output
+        encoding, output = network.values[node.input].encoding, network.values[node.output]
+        if isinstance(node.op, Dense):
+            weight = network.parameter(node, "weights")
             name = chain.add("MatMul", weight.values.T, output.size)
             chain.datatypes[name] = weight.encoding.name
             sums = accumulator_range(weight.values, encoding)
@@ -51,7 +59,7 @@ def integer_graph(network: Network) -> ModelWrapper:
         # sums that are not.
         low, high = sums or (encoding.minimum, encoding.maximum)
         sums = None
-        thresholds = np.clip(network.parameters[node.thresholds].values, low, high + 1)
+        thresholds = np.clip(network.parameter(node, "thresholds").values, low, high + 1)
         behind = network.nodes[index + 1 : index + 2]
         if output.encoding.is_bipolar and not _is_xnor(network, behind):
             # FINN refuses bipolar activations but in front of bipolar weights.
@@ -60,14 +68,17 @@ def integer_graph(network: Network) -> ModelWrapper:
             chain.add("Add", -1, output.size)
         else:
             encoding = output.encoding
-            _add_thresholds(chain, thresholds, output.size, encoding.name, encoding.step, node.base)
+            _add_thresholds(
+                chain, thresholds, output.size, encoding.name, encoding.step, node.op.base
+            )
     return chain.model(network.name)
 
 
 def _is_xnor(network: Network, behind: Sequence) -> bool:
     """Whether bipolar activations meet bipolar weights, or nothing more."""
     return not behind or (
-        isinstance(behind[0], Dense) and network.parameters[behind[0].weight].encoding.is_bipolar
+        isinstance(behind[0].op, Dense)
+        and network.parameter(behind[0], "weights").encoding.is_bipolar
     )
 
 
@@ -205,7 +216,7 @@ def _kind(node: NodeProto) -> str:
     return node.op_type.removesuffix("_hls").removesuffix("_rtl")
 
 
-def folding_config(model: ModelWrapper, network: Network, overlay: DataflowOverlay) -> dict:
+def folding_config(model: ModelWrapper, network: Network, overlay: Design) -> dict:
     """The folding of `overlay` as the config that FINN's ApplyConfig reads, for these nodes.
 
     A threshold wired behind a layer takes as many rows a cycle as that gives.

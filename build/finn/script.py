@@ -10,13 +10,13 @@ from pathlib import Path
 import jinja2
 import numpy as np
 
-from bitfold.build.dataflow import plan
+from bitfold.build.dataflow import lower
 from bitfold.build.finn.graph import folding_config, hardware, integer_graph
 from bitfold.build.frontend import random_samples
 from bitfold.models.errors import OverlayError
 from bitfold.models.files import whole_file
 from bitfold.models.network import Network
-from bitfold.overlays.dataflow import Folding
+from bitfold.overlays.dataflow.fold import Folding
 
 SAMPLES = 20
 """Random samples that FINN compares its integers with: its RTL simulation takes them one by one."""
@@ -38,7 +38,7 @@ def write_build_folder(
     """
     if not 0 < clock_mhz < inf:
         raise OverlayError(f"a clock of {clock_mhz:g} MHz can't be; give a number above zero")
-    config = folding_config(hardware(network), network, plan(network, folding))
+    config = folding_config(hardware(network), network, lower(network, folding))
     x = network.quantize(random_samples(network, SAMPLES))
     values = {
         "board": board,

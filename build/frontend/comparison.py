@@ -18,7 +18,8 @@ from bitfold.build.frontend.layers import Plan
 from bitfold.build.frontend.quiet import quiet
 from bitfold.build.frontend.source import Operation, Source
 from bitfold.models.errors import FrontendError, shown
-from bitfold.models.network import Dense, Network, Threshold
+from bitfold.models.network import Network
+from bitfold.models.ops import Dense, Threshold
 
 # Scores are float32 on both sides. Where scales are no powers of two, the source rounds each
 # product and sum of its last layer, and the head only the exact integer sum.
@@ -80,14 +81,14 @@ def compare(network: Network, source: Source, plan: Plan, x: np.ndarray) -> Comp
             )
         actual = trace[node.output]
         reals = tensors[layer.source.output].reshape(len(x), -1)
-        if isinstance(node, Dense):
-            actual = actual * row_signs(layer.matrix, network.parameters[node.weight].values)
+        if isinstance(node.op, Dense):
+            actual = actual * row_signs(layer.matrix, network.parameter(node, "weights").values)
             inexact = layer.reals.of(actual) != reals
-            if network.tensors[node.output].encoding.bits > FLOAT32_BITS:
+            if network.values[node.output].encoding.bits > FLOAT32_BITS:
                 continue  # its thresholds, or its scores, are compared all the same
         differs = actual != layer.reals.integers(reals)
         new = differs.any(axis=1) & ~wrong
-        if isinstance(node, Threshold):
+        if isinstance(node.op, Threshold):
             rounded |= new & ~(differs & ~inexact).any(axis=1)
         if new.any():
             first = first or node.name
@@ -146,8 +147,8 @@ def random_samples(network: Network, rows: int, seed: int = 0) -> np.ndarray:
 
     Found by going back through the steps of the host, so that no integer is out of reach.
     """
-    encoding = network.tensors[network.input].encoding
-    features = network.tensors[network.input].size
+    encoding = network.input_value.encoding
+    features = network.input_value.size
     generator = np.random.default_rng(seed)
     x = generator.integers(encoding.minimum, encoding.maximum + 1, (rows, features))
     if encoding.is_bipolar:

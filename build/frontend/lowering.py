@@ -13,8 +13,11 @@ from bitfold.build.frontend.streamlining import streamline
 from bitfold.build.frontend.thresholds import negated, switching_points
 from bitfold.build.frontend.weights import MAX_BITS, narrowest
 from bitfold.models.encoding import Encoding
-from bitfold.models.network import Dense, Network, Parameter, Tensor, Threshold
-from bitfold.models.verifier import accumulator_range
+from bitfold.models.network import Network
+from bitfold.models.node import Node
+from bitfold.models.ops import Dense, Threshold
+from bitfold.models.ops.dense import accumulator_range
+from bitfold.models.value import Parameter, Value
 
 _LARGEST_SUM = 2**31 - 2  # one more is the threshold that is never reached
 
@@ -33,7 +36,7 @@ def lower(
             node = layer.source
             lowering.problems.append(Problem(node.name, node.kind, error.reason, error.remedy))
     refuse(str(source.path), lowering.problems)
-    outputs = lowering.tensors[lowering.tensor].size
+    outputs = lowering.values[lowering.tensor].size
     labels = source.names("class_names")
     return Network(
         name=name,
@@ -41,7 +44,7 @@ def lower(
         quantizer=plan.quantizer,
         input="input",
         output=lowering.tensor,
-        tensors=lowering.tensors,
+        values=lowering.values,
         parameters=lowering.parameters,
         nodes=tuple(lowering.nodes),
         head=plan.head,
@@ -55,9 +58,9 @@ class _Lowering:
         self.tensor = "input"
         first = plan.layers[0]
         size = first.matrix.shape[1] if isinstance(first, Linear) else first.features
-        self.tensors = {self.tensor: Tensor(size, plan.input.encoding)}
+        self.values = {self.tensor: Value((size,), plan.input.encoding)}
         self.parameters: dict[str, Parameter] = {}
-        self.nodes: list[Dense | Threshold] = []
+        self.nodes: list[Node] = []
         self.problems: list[Problem] = []
         # What the integers of `tensor` are in the source, but for these signs, and their range.
         self.signs = np.int64(1)
@@ -74,19 +77,19 @@ class _Lowering:
         self.signs = signs
         matrix = layer.matrix * signs[:, None]
         encoding = narrowest(matrix)
-        self.range = accumulator_range(matrix, self.tensors[self.tensor].encoding)
+        self.range = accumulator_range(matrix, self.values[self.tensor].encoding)
         weight = self._parameter(f"{layer.name}.weight", matrix, encoding)
         output = f"{layer.name}.sums"
-        self.nodes.append(Dense(layer.name, self.tensor, output, weight))
+        self.nodes.append(Node(layer.name, Dense(), (self.tensor,), (output,), (weight,)))
         low, high = self.range
         if max(high, -low) > _LARGEST_SUM:
-            self.tensors[output] = Tensor(len(matrix), Encoding.of("INT32"))
+            self.values[output] = Value((len(matrix),), Encoding.of("INT32"))
             self.tensor, self.range = output, (-_LARGEST_SUM, _LARGEST_SUM)
             raise UnlowerableError(
                 f"its sums reach {low}..{high}, beyond 32 bits",
                 "use fewer inputs, or fewer bits for weights or activations",
             )
-        self.tensors[output] = Tensor(len(matrix), Encoding.for_range(low, high))
+        self.values[output] = Value((len(matrix),), Encoding.for_range(low, high))
         self.tensor = output
         if encoding.bits > MAX_BITS:
             raise UnlowerableError(
@@ -103,9 +106,15 @@ class _Lowering:
         thresholds = self._parameter(f"{layer.name}s", points, encoding)
         output = layer.name.removesuffix(".threshold") + ".activations"
         self.nodes.append(
-            Threshold(layer.name, self.tensor, output, thresholds, layer.output.minimum)
+            Node(
+                layer.name,
+                Threshold(layer.output.minimum, layer.output.encoding.step),
+                (self.tensor,),
+                (output,),
+                (thresholds,),
+            )
         )
-        self.tensors[output] = Tensor(layer.features, layer.output.encoding)
+        self.values[output] = Value((layer.features,), layer.output.encoding)
         self.tensor, self.signs = output, np.int64(1)
 
     def _parameter(self, name: str, values: np.ndarray, encoding: Encoding) -> str:

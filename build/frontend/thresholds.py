@@ -8,7 +8,7 @@ import numpy as np
 
 from bitfold.build.frontend.layers import Activation
 from bitfold.build.frontend.problems import UnlowerableError
-from bitfold.models.network import Threshold
+from bitfold.models.ops import Threshold
 
 # Integers that the finished thresholds are tried on, over all features.
 _TRIALS = 2**18
@@ -66,7 +66,7 @@ def _try(activation: Activation, low: int, high: int, points: np.ndarray) -> Non
         trials = np.random.default_rng(0).integers(low, high + 1, count)
     trials = np.repeat(trials[:, None], activation.features, axis=1)
     output = activation.output
-    counted = Threshold("", "", "", "", output.minimum)(trials, points, output.step)
+    (counted,) = Threshold(output.minimum, output.step).evaluate([trials], [points])
     wrong = (counted != activation(trials)).any(axis=0)
     if wrong.any() or (np.diff(points, axis=1) < 0).any():
         raise UnlowerableError(

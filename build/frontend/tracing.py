@@ -44,10 +44,10 @@ def trace(
         reals = values.reshape(len(x), -1)
         integers = layer.reals.integers(reals)
         if isinstance(layer, Linear):
-            if network.tensors[node.output].encoding.bits > FLOAT32_BITS:
+            if network.values[node.output].encoding.bits > FLOAT32_BITS:
                 continue
             rounded[node.output] = layer.reals.of(integers) != reals
-            weight = network.parameters[node.weight].values
+            weight = network.parameter(node, "weights").values
             integers = integers * row_signs(layer.matrix, weight)
         tensors[node.output] = integers
     return Trace(tensors, rounded, scores.reshape(len(x), -1))

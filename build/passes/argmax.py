@@ -8,7 +8,10 @@ import numpy as np
 
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import OverlayError
-from bitfold.models.network import ArgMax, Network, Tensor
+from bitfold.models.network import Network
+from bitfold.models.node import Node
+from bitfold.models.ops import ArgMax
+from bitfold.models.value import Value
 
 
 def choose_class_on_chip(network: Network) -> Network:
@@ -19,16 +22,16 @@ def choose_class_on_chip(network: Network) -> Network:
     if network.decides_class:
         return network
     check_head(network, "class can't be chosen")
-    size = network.tensors[network.output].size
-    tensors = {**network.tensors, "class": Tensor(1, Encoding.for_range(0, size - 1))}
-    nodes = (*network.nodes, ArgMax("argmax", network.output, "class"))
-    return replace(network, tensors=tensors, nodes=nodes, output="class", head=())
+    size = network.output_value.size
+    tensors = {**network.values, "class": Value((1,), Encoding.for_range(0, size - 1))}
+    nodes = (*network.nodes, Node("argmax", ArgMax(), (network.output,), ("class",)))
+    return replace(network, values=tensors, nodes=nodes, output="class", head=())
 
 
 def check_head(network: Network, what: str) -> None:
     """Raises OverlayError, saying `what`, unless the head keeps the order of two integers or more:
     Mul and Div by one positive number, Add and Sub of one number for all, Softmax."""
-    if network.tensors[network.output].size < 2:
+    if network.output_value.size < 2:
         raise OverlayError(
             f"{network.name}: one output has no largest; leave the class to the host"
         )

@@ -16,3 +16,10 @@ HEADS: dict[str, Callable[[Network], Network]] = {
     "plain-softmax": partial(share_on_chip, form="plain"),
 }
 """The integers themselves, the class, or 8-bit shares: range-reduced, or as published."""
+
+
+def head_of(network: Network) -> str:
+    """Which of HEADS was made of the network's last layer."""
+    if network.last.kind == "Softmax":
+        return "plain-softmax" if network.last.op.form == "plain" else "softmax"
+    return "argmax" if network.decides_class else "scores"

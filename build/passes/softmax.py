@@ -10,8 +10,11 @@ from bitfold.build.passes.argmax import check_head
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import OverlayError
 from bitfold.models.host import HostOp
-from bitfold.models.network import Network, Softmax, Tensor
-from bitfold.models.softmax import MAX_CLASSES, WHOLE, scaled
+from bitfold.models.network import Network
+from bitfold.models.node import Node
+from bitfold.models.ops import Softmax
+from bitfold.models.ops.softmax import MAX_CLASSES, WHOLE, scaled
+from bitfold.models.value import Value
 
 
 def share_on_chip(network: Network, form: str = "reduced") -> Network:
@@ -22,11 +25,11 @@ def share_on_chip(network: Network, form: str = "reduced") -> Network:
     Mul and Div, for the reduced form also Add and Sub of one number for all, which a softmax does
     not see; a Softmax may end it. Raises OverlayError for any other.
     """
-    if isinstance(network.nodes[-1], Softmax):
+    if network.last.kind == "Softmax":
         return network
     if network.decides_class:
         raise OverlayError(f"{network.name}: it gives the class already; compile its scores")
-    size = network.tensors[network.output].size
+    size = network.output_value.size
     if size > MAX_CLASSES:
         raise OverlayError(
             f"{network.name}: softmax of {size} classes; the overlay takes at most {MAX_CLASSES}: "
@@ -50,11 +53,11 @@ def share_on_chip(network: Network, form: str = "reduced") -> Network:
             operand = float(np.ravel(step.operands[0])[0])
             scale *= {"Mul": operand, "Div": 1 / operand}.get(step.kind, 1.0)
     multiplier, shift = scaled(scale, form)
-    node = Softmax("softmax", network.output, "shares", multiplier, shift, form)
-    shares = Tensor(size, Encoding.of(f"UINT{WHOLE.bit_length()}"))
+    node = Node("softmax", Softmax(multiplier, shift, form), (network.output,), ("shares",))
+    shares = Value((size,), Encoding.of(f"UINT{WHOLE.bit_length()}"))
     return replace(
         network,
-        tensors={**network.tensors, "shares": shares},
+        values={**network.values, "shares": shares},
         nodes=(*network.nodes, node),
         output="shares",
         head=(HostOp("Div", (np.float32(WHOLE),)),),

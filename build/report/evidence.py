@@ -11,9 +11,9 @@ import numpy as np
 
 from bitfold.build.commands.run import run_rows
 from bitfold.build.passes.argmax import choose_class_on_chip
+from bitfold.build.passes.cut import cut_behind
 from bitfold.models.errors import FrontendError, TrainingError
 from bitfold.models.network import Network
-from bitfold.models.softmax import Softmax
 from bitfold.overlays.bundle import Bundle, DataflowBundle
 from bitfold.runtime import verilator
 from bitfold.runtime.library import Library
@@ -126,11 +126,10 @@ def _qonnx(network: Network, x: np.ndarray, qonnx: Path | None) -> dict:
 
 def _comparable(network: Network) -> Network:
     """`network` as its file has it: of a softmax in integers it has no like, but of the class."""
-    softmax = network.nodes[-1]
-    if not isinstance(softmax, Softmax):
+    if network.last.kind != "Softmax":
         return network
-    scores = replace(network, nodes=network.nodes[:-1], output=softmax.input, head=())
-    return choose_class_on_chip(scores)
+    scores = cut_behind(network, network.maker(network.last.input))
+    return choose_class_on_chip(replace(scores, labels=network.labels))
 
 
 def device_stages(

@@ -9,18 +9,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bitfold.build.dataflow import plan
 from bitfold.build.describe import describe_dataflow, describe_engine
 from bitfold.build.report.timeline import dataflow_timeline, offload_timeline
-from bitfold.build.resources import calibration, estimate_dsps, luts_by_layer
 from bitfold.build.synthesis.resources import XC7Z020, Resources
 from bitfold.build.synthesis.timing import Timing
 from bitfold.models.checked import checked
 from bitfold.models.cross_validation import CrossValidation, look_up
 from bitfold.models.errors import InputError
 from bitfold.models.json_files import read_json
-from bitfold.models.network import Dense, Network, Threshold
+from bitfold.models.network import Network
+from bitfold.models.ops import Dense, Threshold
 from bitfold.overlays.bundle import Bundle, DataflowBundle, OffloadBundle
+from bitfold.overlays.dataflow.cost import calibration
+from bitfold.overlays.kernels import Kernel, fuse
 from bitfold.runtime.offload.steps import HostStep, split
 
 if TYPE_CHECKING:
@@ -41,25 +42,21 @@ COUNTED = {
 
 def describe_layers(bundle: Bundle, network: Network) -> list[dict]:
     """The layers in order: a Dense with what follows it, its sizes, encodings and folding."""
-    groups: list[list] = []
-    for node in network.nodes:
-        if isinstance(node, Dense) or not groups:
-            groups.append([])
-        groups[-1].append(node)
     folds = _dataflow_folds if isinstance(bundle, DataflowBundle) else _offload_folds
     folding = folds(bundle, network)
-    return [_layer(network, nodes) | folding[nodes[0].name] for nodes in groups]
+    return [_layer(network, kernel) | folding[kernel.name] for kernel in fuse(network)]
 
 
-def _layer(network: Network, nodes: list) -> dict:
-    first, tensors = nodes[0], network.tensors
+def _layer(network: Network, kernel: Kernel) -> dict:
+    values, nodes = network.values, kernel.nodes
+    inputs = [values[name] for name in kernel.inputs]
     made = {
-        "name": first.name,
-        "does": [type(node).__name__ for node in nodes],
-        "in": tensors[first.input].size,
-        "out": tensors[nodes[-1].output].size,
-        "input_encoding": tensors[first.input].encoding.name,
-        "output_encoding": tensors[nodes[-1].output].encoding.name,
+        "name": kernel.name,
+        "does": [node.kind for node in nodes],
+        "in": sum(value.size for value in inputs),
+        "out": values[kernel.output].size,
+        "input_encoding": inputs[0].encoding.name,
+        "output_encoding": values[kernel.output].encoding.name,
         "rows": None,
         "columns": None,
         "weight_encoding": None,
@@ -68,16 +65,15 @@ def _layer(network: Network, nodes: list) -> dict:
         "sum_encoding": None,
         "levels": None,
     }
-    for node in nodes:
-        if isinstance(node, Dense):
-            weight = network.parameters[node.weight]
-            made["rows"], made["columns"] = weight.values.shape
-            made["weight_encoding"] = weight.encoding.name
-            made["weight_bits"] = weight.values.size * weight.encoding.bits
-            made["weights"] = node.weight
-            made["sum_encoding"] = tensors[node.output].encoding.name
-        elif isinstance(node, Threshold):
-            made["levels"] = network.parameters[node.thresholds].values.shape[1]
+    if dense := kernel.product:
+        weight = network.parameter(dense, "weights")
+        made["rows"], made["columns"] = weight.values.shape
+        made["weight_encoding"] = weight.encoding.name
+        made["weight_bits"] = weight.values.size * weight.encoding.bits
+        made["weights"] = dense.parameter("weights")
+        made["sum_encoding"] = values[dense.output].encoding.name
+    if threshold := kernel.part(Threshold):
+        made["levels"] = network.parameter(threshold, "thresholds").values.shape[1]
     return made
 
 
@@ -112,14 +108,14 @@ def quantization(network: Network) -> str:
     """As the network calls it, else the encodings of its weights and activations."""
     if "quantization" in network.info:
         return network.info["quantization"]
-    weights = {network.parameters[n.weight].encoding.name for n in _of(network, Dense)}
-    between = {network.tensors[n.output].encoding.name for n in _of(network, Threshold)}
+    weights = {network.parameter(n, "weights").encoding.name for n in _of(network, Dense)}
+    between = {network.values[n.output].encoding.name for n in _of(network, Threshold)}
     activations = f", {' and '.join(sorted(between))} activations" if between else ""
     return f"{' and '.join(sorted(weights))} weights{activations}"
 
 
 def _of(network: Network, kind: type) -> list:
-    return [node for node in network.nodes if isinstance(node, kind)]
+    return [node for node in network.nodes if isinstance(node.op, kind)]
 
 
 @dataclass(frozen=True)
@@ -203,11 +199,11 @@ def describe_resources(bundle: Bundle, synthesis: dict | None) -> dict:
 
 
 def _estimate(bundle: DataflowBundle) -> dict:
-    overlay, fitted = plan(bundle.network, bundle.folding), calibration()
-    by_layer = luts_by_layer(overlay)
+    design, fitted = bundle.design, calibration()
+    by_layer = design.luts_by_stage()
     return {
         "luts": sum(by_layer.values()),
-        "dsps": estimate_dsps(overlay),
+        "dsps": design.dsps,
         "luts_by_layer": by_layer,
         "error_median": fitted.median_error,
         "error_worst": fitted.worst_error,
@@ -325,7 +321,7 @@ def describe(
     ran = [stage for stage in stages if stage["not_run"] is None]
     wrong = sum(stage["mismatches"] for stage in ran)
     timeline = (
-        dataflow_timeline(plan(network, bundle.folding))
+        dataflow_timeline(bundle.design)
         if isinstance(bundle, DataflowBundle)
         else offload_timeline(bundle, network)
     )

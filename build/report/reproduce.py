@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bitfold.build.compiler import DEFAULT_CLOCK_MHZ
-from bitfold.models.network import ArgMax, Network
-from bitfold.models.softmax import Softmax
+from bitfold.build.passes.head import head_of
+from bitfold.models.network import Network
 from bitfold.models.zoo import TOPOLOGIES
 from bitfold.overlays.bundle import Bundle, DataflowBundle
-from bitfold.overlays.dataflow import Fold
+from bitfold.overlays.dataflow.fold import Fold
 from bitfold.overlays.offload import Engine
 
 if TYPE_CHECKING:
@@ -73,13 +73,9 @@ def _compile_options(bundle: DataflowBundle, network: Network) -> list[str]:
     if "input_encoding" in network.info:
         options += ["--input-encoding", network.info["input_encoding"]]
         options += ["--input-scale", network.info["input_scale"]]
-    for layer, fold in bundle.folding.items():
+    for layer, fold in bundle.design.folding.items():
         options += ["--fold", f"{layer}={_factors(fold)}"]
-    last = network.nodes[-1]
-    if isinstance(last, ArgMax):
-        options += ["--head", "argmax"]
-    if isinstance(last, Softmax):
-        options += ["--head", "plain-softmax" if last.form == "plain" else "softmax"]
+    options += ["--head", head_of(network)] if head_of(network) != "scores" else []
     return options + _clock(bundle)
 
 

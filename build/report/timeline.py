@@ -8,7 +8,7 @@ import numpy as np
 
 from bitfold.models.network import Network
 from bitfold.overlays.bundle import OffloadBundle
-from bitfold.overlays.dataflow import DataflowOverlay
+from bitfold.overlays.dataflow.design import Design
 from bitfold.runtime.functional import MEMORY_LATENCY_CYCLES
 from bitfold.runtime.offload.schedule import schedule
 from bitfold.runtime.offload.steps import HostStep, split
@@ -18,7 +18,7 @@ BATCH = 16
 """Frames of the larger call that an offload overlay is shown for."""
 
 
-def dataflow_timeline(overlay: DataflowOverlay) -> dict:
+def dataflow_timeline(design: Design) -> dict:
     """The core's pipeline, for frames that come as often as it takes them and are not held up.
 
     `rows` are the input port, the layers and the output port with the cycles in which the first
@@ -26,22 +26,22 @@ def dataflow_timeline(overlay: DataflowOverlay) -> dict:
     Frame f is `interval` * f cycles later everywhere. `frames` is how many of them show the
     pipeline fill up and go on.
     """
-    times = np.arange(overlay.input.beats, dtype=np.int64)
-    rows = [_row("input port", times, times, overlay.input.beats)]
-    for i, (stage, link) in enumerate(zip(overlay.stages, overlay.links)):
-        arrivals = link.departures(times) if link else times
-        times = stage.departures(arrivals)
-        if overlay.is_head(i):
-            rows.append(_row(stage.name, arrivals, times, stage.cycles))
-        rows[-1]["last"] = int(times[-1])
-    out = overlay.links[-1].departures(times) if overlay.links[-1] else times
-    rows.append(_row("output port", out, out, overlay.output.beats))
-    latency, interval = overlay.latency_cycles, overlay.initiation_interval
+    times = np.arange(design.input.beats, dtype=np.int64)
+    rows = [_row("input port", times, times, design.input.beats)]
+    flow = design.first_frame
+    for i, (stage, leaves) in enumerate(zip(design.stages, flow.departures)):
+        if design.layer_ends(i)[0]:
+            first = min(flow.arrivals[i], key=lambda beats: beats[0])
+            rows.append(_row(stage.layer, first, leaves, stage.cycles))
+        next(row for row in rows if row["name"] == stage.layer)["last"] = int(leaves[-1])
+    out = flow.out
+    rows.append(_row("output port", out, out, design.output.beats))
+    latency, interval = design.latency_cycles, design.initiation_interval
     return {
         "overlay": "dataflow",
         "latency": latency,
         "interval": interval,
-        "bottleneck": overlay.bottleneck,
+        "bottleneck": design.bottleneck,
         "frames": min(max(4, latency // interval + 3), MOST_FRAMES),
         "rows": rows,
     }

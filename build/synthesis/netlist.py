@@ -53,7 +53,7 @@ class NetlistDevice(SimulatedDevice):
 def sample_inputs(network: Network, most: int) -> np.ndarray:
     """Every input of `network`, (inputs, in_features) integers, or `most` random ones where there
     are more."""
-    tensor = network.tensors[network.input]
+    tensor = network.input_value
     values = tensor.encoding.minimum + tensor.encoding.step * np.arange(
         (tensor.encoding.maximum - tensor.encoding.minimum) // tensor.encoding.step + 1
     )

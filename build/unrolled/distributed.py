@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bitfold.build.unrolled.ranges import Range
 from bitfold.build.unrolled.sums import Row, Sum, Sums
+from bitfold.models.value import Range
 
 ADD, SUBTRACT = 0, 1
 
@@ -22,7 +22,7 @@ def distributed(weights: np.ndarray, within: Range, attempt: int = 0) -> Sums:
 
     random = np.random.default_rng(attempt)
     rows, columns = (random.permutation(size) for size in weights.shape)
-    low, high = (end[columns] for end in within)
+    low, high = within.low[columns], within.high[columns]
     # What it measures its own finds by says little here: it is only asked for one at a time.
     parts = solve(
         np.ascontiguousarray(weights[rows][:, columns].T, np.float32),

@@ -13,10 +13,13 @@ from bitfold.build.unrolled.distributed import distributed
 from bitfold.build.unrolled.heap import Value, combine, number, plus
 from bitfold.build.unrolled.levels import level_bits
 from bitfold.build.unrolled.logic import Lane, Logic
-from bitfold.build.unrolled.ranges import Range, ranges, sums_range
 from bitfold.build.unrolled.sums import Sums, tree
 from bitfold.models.encoding import Encoding
-from bitfold.models.network import Network, Threshold
+from bitfold.models.network import Network
+from bitfold.models.ops import Threshold
+from bitfold.models.ops.dense import sums_range
+from bitfold.models.value import Range
+from bitfold.overlays.kernels import Kernel, weights_of
 
 FEW_WEIGHTS = 128
 MAX_DISTRIBUTED_WEIGHTS = 1 << 13
@@ -46,20 +49,20 @@ class LayerLogic:
         return max(map(self.logic.level, self.outputs))
 
 
-def unrolled_layer(network: Network, name: str) -> LayerLogic:
-    """The smallest netlist that is known for the Dense layer `name`, and for the threshold behind
-    it where it has one."""
-    nodes = network.nodes
-    at = next(i for i, node in enumerate(nodes) if node.name == name)
-    dense = last = nodes[at]
+def unrolled_layer(network: Network, kernel: Kernel) -> LayerLogic:
+    """The smallest netlist that is known for a kernel of `network` that is a Dense, alone or with
+    a Threshold."""
+    dense, threshold = kernel.product, kernel.part(Threshold)
     levels, base = None, 0
-    if at + 1 < len(nodes) and isinstance(nodes[at + 1], Threshold):
-        last = nodes[at + 1]
-        levels, base = _Array(network.parameters[last.thresholds].values), last.base
-    weights = _Array(network.parameters[dense.weight].values)
-    x, y = network.tensors[dense.input].encoding, network.tensors[last.output].encoding
-    within = _Array(np.stack(ranges(network)[dense.input]))
-    return _smallest(weights, levels, base, x, within, y)
+    if threshold:
+        levels = _Array(network.parameter(threshold, "thresholds").values)
+        base = threshold.op.base
+    weights = _Array(weights_of(network, kernel))
+    x = network.values[dense.input].encoding
+    y = network.values[(threshold or dense).output].encoding
+    within = network.bounds[kernel.inputs[0]]
+    ends = _Array(np.stack([within.low.ravel(), within.high.ravel()]))
+    return _smallest(weights, levels, base, x, ends, y)
 
 
 class _Array:
@@ -86,10 +89,10 @@ def _smallest(
     y: Encoding,
 ) -> LayerLogic:
     levels = thresholds.values if thresholds else None
-    low, high = within.values
+    within = Range(*within.values)
     made = [
-        _layer(weights.values, sums, levels, base, x, (low, high), y)
-        for sums in _candidates(weights.values, (low, high))
+        _layer(weights.values, sums, levels, base, x, within, y)
+        for sums in _candidates(weights.values, within)
     ]
     return min(made, key=lambda layer: layer.luts)
 
@@ -116,7 +119,8 @@ def _layer(
 ) -> LayerLogic:
     logic = Logic(weights.shape[1] * x.bits)
     inputs = [
-        _input(logic, c, x, int(low), int(high)) for c, (low, high) in enumerate(zip(*within))
+        _input(logic, c, x, int(low), int(high))
+        for c, (low, high) in enumerate(zip(within.low, within.high))
     ]
     summed = Counter(s for node in sums.nodes for _, s in node.sums)
     uses = Counter(summed)
@@ -159,8 +163,7 @@ def _input(logic: Logic, column: int, x: Encoding, low: int, high: int) -> Value
 
 
 def _range(row: np.ndarray, within: Range) -> tuple[int, int]:
-    low, high = sums_range(row[None], within)
-    return int(low[0]), int(high[0])
+    return sums_range(row[None], within).ends
 
 
 def _stored(bits: list[Lane], signed: bool, y: Encoding) -> list[Lane]:

@@ -89,7 +89,11 @@ class System:
         """
         if board not in BOARDS:
             raise OverlayError(f"{board}: no such board; choose one of {', '.join(BOARDS)}")
-        layers = len(bundle.layers) if isinstance(bundle, DataflowBundle) else bundle.engine.layers
+        layers = (
+            len(bundle.design.layers)
+            if isinstance(bundle, DataflowBundle)
+            else bundle.engine.layers
+        )
         divisors = _divisors(BOARDS[board], bundle.clock_mhz)
         return System(BOARDS[board], bundle.build_id, layers, divisors)
 

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from bitfold.models.encoding import Encoding
-from bitfold.models.softmax import Softmax
+from bitfold.models.ops.softmax import Softmax
 from bitfold.overlays.offload import Engine, PlaneLayout, pack_planes
 from bitfold.overlays.packing import BEAT_BYTES
 from bitfold.overlays.program import (
@@ -22,6 +22,7 @@ from bitfold.overlays.program import (
     Origin,
     encode,
 )
+from bitfold.runtime.offload.machine import run_program
 
 NEVER = np.int64(2**31 - 1)
 """A threshold that no accumulator reaches."""
@@ -29,7 +30,7 @@ _ONE_BLOCK = {Head.ARGMAX: "an argmax", Head.SOFTMAX: "a softmax"}
 """Heads that need all rows at once."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Layer:
     """A Dense layer with what follows it, as the engine runs it in one descriptor.
 
@@ -120,6 +121,13 @@ class Program:
     def id(self) -> bytes:
         """128 bits of what its image holds."""
         return hashlib.sha256(self.image.tobytes()).digest()[:16]
+
+    def __call__(self, engine: Engine, x: np.ndarray) -> np.ndarray:
+        """What a call on the integers `x` (frames, elements) leaves, (frames, outputs) int64: the
+        image executed by machine.py."""
+        source = self.input.pack(x)
+        beats = run_program(engine, self.image, len(self.layers), source, self.output.beats)
+        return self.values(beats)
 
     def values(self, beats: np.ndarray) -> np.ndarray:
         """Beats at DESTINATION to the network's integers (frames, outputs) int64."""

@@ -12,7 +12,7 @@ from bitfold.runtime.device import Buffer, Call, Port
 from bitfold.runtime.driver import Driver, frames_a_call, total
 from bitfold.runtime.offload.assembler import Program
 from bitfold.runtime.offload.schedule import schedule
-from bitfold.runtime.offload.steps import HostStep, Step, split
+from bitfold.runtime.offload.steps import HostStep, Step, run_steps, split
 
 KEPT_BEATS = 1 << 20
 """Images of programs take at most 8 MiB, of the 64 MiB of a simulated memory and the 128 MiB that
@@ -56,14 +56,15 @@ class OffloadDriver(Driver):
     def _run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
         if self._network is None:
             raise DeviceError(f"{self.bundle.name}: no network is loaded; load one first")
-        values, calls = x, []
-        for step in self._loaded[self._network.id]:
-            if isinstance(step, HostStep):
-                values = self._network.apply(step.node, values)
-            else:
-                values, call = self._run_program(step.program, values)
-                calls.append(call)
-        return values, over_steps(calls, len(x))
+        calls = []
+
+        def run(program: Program, values: np.ndarray) -> np.ndarray:
+            outputs, call = self._run_program(program, values)
+            calls.append(call)
+            return outputs
+
+        steps = self._loaded[self._network.id]
+        return run_steps(self._network, steps, x, run), over_steps(calls, len(x))
 
     def _run_program(self, program: Program, x: np.ndarray) -> tuple[np.ndarray, Call]:
         frames = min(program.frames, frames_a_call(program.input, program.output))

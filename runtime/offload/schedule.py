@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bitfold.overlays.dataflow import SOFTMAX_CYCLES
+from bitfold.overlays.dataflow.stages.softmax import SOFTMAX_CYCLES
 from bitfold.overlays.offload import Engine
 from bitfold.overlays.program import DESCRIPTOR_BEATS, Head
 from bitfold.runtime.offload.assembler import Layer, Program

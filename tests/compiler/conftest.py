@@ -12,7 +12,7 @@ from vivado_workplace import Workplace
 
 from bitfold.build.compiler import compile_dataflow, make_engine
 from bitfold.build.networks import default_engine
-from bitfold.overlays.dataflow import Fold
+from bitfold.overlays.dataflow.fold import Fold
 from bitfold.overlays.offload import Engine
 
 

@@ -86,8 +86,8 @@ def test_compile_and_inspect_describe_the_bundle(made, tmp_path):
     assert compiled["network_id"] == bundle.network.id
     assert compiled["labels"] == ["setosa", "versicolor", "virginica"]
     assert compiled["weight_bits"] == 4 * 64 + 64 * 32 + 32 * 32 + 32 * 3
-    assert compiled["latency_cycles_predicted"] == bundle.latency_cycles
-    assert compiled["initiation_interval_predicted"] == bundle.initiation_interval == 128
+    assert compiled["latency_cycles_predicted"] == bundle.design.latency_cycles
+    assert compiled["initiation_interval_predicted"] == bundle.design.initiation_interval == 128
     assert compiled["frames_per_second_predicted"] == 100e6 / 128
     matrices = [stage for stage in compiled["stages"] if stage["kind"] == "matrix"]
     assert [(stage["in"], stage["out"]) for stage in matrices] == [
@@ -97,10 +97,10 @@ def test_compile_and_inspect_describe_the_bundle(made, tmp_path):
         (32, 3),
     ]
     for stage in matrices:
-        assert bundle.folding[stage["name"]].pe == stage["pe"]
+        assert bundle.design.folding[stage["name"]].pe == stage["pe"]
         assert stage["cycles"] == stage["in"] * stage["out"] / (stage["pe"] * stage["simd"])
         assert re.search(rf"{stage['name']} +matrix +{stage['in']} +{stage['out']} +BIPOLAR", text)
-    assert f"latency {bundle.latency_cycles} cycles; initiation interval 128" in text
+    assert f"latency {bundle.design.latency_cycles} cycles; initiation interval 128" in text
     assert "781,250 frames a second at 100 MHz" in text
 
 
@@ -123,7 +123,11 @@ def test_run_scores_a_dataset_and_compares_every_output(made, here):
     assert result["samples"] == len(result["classes"]) == 150
     assert result["classes"] == bundle.network.classes(expected).tolist()
     assert result["metrics"]["accuracy"] == (result["classes"] == iris.labels).mean()
-    assert result["latency_cycles"] == result["latency_cycles_predicted"] == bundle.latency_cycles
+    assert (
+        result["latency_cycles"]
+        == result["latency_cycles_predicted"]
+        == bundle.design.latency_cycles
+    )
     assert result["initiation_interval"] == result["initiation_interval_predicted"] == 128
     assert result["cycles"] == result["cycles_predicted"]
     assert "classes: setosa" in text and "and 140 more" in text

@@ -15,7 +15,7 @@ from offload_networks import SMALL
 from random_networks import Shape, random_inputs, random_network
 
 from bitfold.build.compiler import compile_dataflow, make_engine
-from bitfold.overlays.dataflow import Fold
+from bitfold.overlays.dataflow.fold import Fold
 from bitfold.overlays.registers import MAGIC
 
 SHAPE = Shape((8, 6, 5), ("UINT4", "BIPOLAR"), ("INT3", "BIPOLAR"), None, False, False)

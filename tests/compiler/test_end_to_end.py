@@ -20,7 +20,8 @@ from bitfold.build.frontend import read_qonnx, verify_against_source
 from bitfold.build.passes.argmax import choose_class_on_chip
 from bitfold.build.passes.softmax import share_on_chip
 from bitfold.models.datasets import load_iris
-from bitfold.models.network import ArgMax, Dense, Network
+from bitfold.models.network import Network
+from bitfold.models.ops import ArgMax, Dense
 from bitfold.models.quantization import QUANTIZATIONS
 from bitfold.models.training import TrainedModel, train
 from bitfold.overlays.offload import Engine
@@ -86,8 +87,8 @@ def test_all_flowers_come_out_of_the_rtl_as_they_come_out_of_torch(
             calls[device] = accelerator.last_call
             assert accelerator.labels == ("setosa", "versicolor", "virginica")
     measured, predicted = calls["verilated"], calls["functional"]
-    assert measured.latency_cycles == bundle.latency_cycles
-    assert measured.initiation_interval == bundle.initiation_interval <= CYCLES
+    assert measured.latency_cycles == bundle.design.latency_cycles
+    assert measured.initiation_interval == bundle.design.initiation_interval <= CYCLES
     assert measured.cycles == measured.predicted_cycles == predicted.predicted_cycles
 
 
@@ -113,15 +114,15 @@ def test_the_overlay_chooses_the_class_that_torch_chooses(
     flowers = load_iris().features
     made = exported(topology, quantization)
     network = choose_class_on_chip(made.network)
-    assert isinstance(network.nodes[-1], ArgMax)
+    assert isinstance(network.nodes[-1].op, ArgMax)
     bundle = compile_dataflow(network, folding.choose(network, cycles=CYCLES), tmp_path / "bundle")
     with Accelerator(bundle, "verilated", cache) as accelerator:
         classes = accelerator.run(flowers)[:, 0]
         np.testing.assert_array_equal(classes, accelerator.classify(flowers))
         call = accelerator.last_call
     np.testing.assert_array_equal(classes, made.model.classify(flowers))
-    assert call.latency_cycles == bundle.latency_cycles
-    assert call.initiation_interval == bundle.initiation_interval
+    assert call.latency_cycles == bundle.design.latency_cycles
+    assert call.initiation_interval == bundle.design.initiation_interval
 
 
 @pytest.mark.slow
@@ -136,8 +137,8 @@ def test_the_folding_changes_the_cycles_and_not_the_integers(
     with Accelerator(bundle, "verilated", cache) as accelerator:
         np.testing.assert_array_equal(accelerator.run(flowers), network(network.quantize(flowers)))
         call = accelerator.last_call
-    assert call.latency_cycles == bundle.latency_cycles
-    assert call.initiation_interval == bundle.initiation_interval <= cycles
+    assert call.latency_cycles == bundle.design.latency_cycles
+    assert call.initiation_interval == bundle.design.initiation_interval <= cycles
     assert call.cycles == call.predicted_cycles
 
 
@@ -159,8 +160,8 @@ def test_a_network_that_is_all_logic_takes_a_flower_a_cycle(
     with Accelerator(bundle, "verilated", cache) as accelerator:
         np.testing.assert_array_equal(accelerator.run(flowers), network(network.quantize(flowers)))
         call = accelerator.last_call
-    assert call.latency_cycles == bundle.latency_cycles
-    assert call.initiation_interval == bundle.initiation_interval == 1
+    assert call.latency_cycles == bundle.design.latency_cycles
+    assert call.initiation_interval == bundle.design.initiation_interval == 1
     assert call.cycles == call.predicted_cycles
 
 
@@ -199,10 +200,10 @@ def test_both_overlays_give_the_probabilities_of_torchs_scores(
 
 def test_a_layer_that_is_applied_twice_is_stored_once(exported):
     network = exported("irisnet", "W1A3").network
-    dense = [node for node in network.nodes if isinstance(node, Dense)]
+    dense = [node for node in network.nodes if isinstance(node.op, Dense)]
     assert len(dense) == 4
-    assert dense[1].weight == dense[2].weight
-    assert len({node.weight for node in dense}) == 3
+    assert dense[1].parameters == dense[2].parameters
+    assert len({node.parameters for node in dense}) == 3
     assert network.weight_bits == 4 * 30 + 30 * 30 + 30 * 3
 
 
@@ -233,8 +234,8 @@ def test_a_network_that_others_trained_comes_out_as_its_own_executor_says(
             # Pixels as they are: the same integers, in any of the shapes that a sample may have.
             np.testing.assert_array_equal(accelerator.run(images[:, None]), integers)
             np.testing.assert_array_equal(accelerator.run(images.reshape(200, -1)), integers)
-    assert call.latency_cycles == bundle.latency_cycles
-    assert call.initiation_interval == bundle.initiation_interval
+    assert call.latency_cycles == bundle.design.latency_cycles
+    assert call.initiation_interval == bundle.design.initiation_interval
     assert call.cycles == call.predicted_cycles
 
 

@@ -12,12 +12,12 @@ from random_networks import Shape, random_network
 
 from bitfold.build import folding
 from bitfold.build.compiler import compile_dataflow
-from bitfold.build.dataflow import plan
+from bitfold.build.dataflow import lower
 from bitfold.build.explore import explore
-from bitfold.build.resources import calibration, estimate_dsps, estimate_luts
 from bitfold.build.synthesis import synthesise_bundle
 from bitfold.models.errors import FoldingError
-from bitfold.overlays.dataflow import Fold
+from bitfold.overlays.dataflow.cost import calibration
+from bitfold.overlays.dataflow.fold import Fold
 
 BINARY = Shape((64, 64, 8), ("BIPOLAR",) * 2, ("BIPOLAR",) * 2, None, False, False)
 WIDE = Shape((8, 32, 8), ("INT8",) * 2, ("INT8",) * 2, None, False, True)
@@ -51,8 +51,8 @@ def test_the_front_reaches_from_folded_layers_to_all_of_them_unrolled(network, f
 
 def test_the_figures_of_a_point_are_those_of_its_overlay(network, found):
     for point in found.front:
-        overlay = plan(network, point.folding)
-        assert point.luts == estimate_luts(overlay)
+        overlay = lower(network, point.folding)
+        assert point.luts == overlay.luts()
         assert point.latency_cycles == overlay.latency_cycles
         assert point.initiation_interval == overlay.initiation_interval
 
@@ -81,9 +81,9 @@ def test_multipliers_beyond_the_dsps_of_the_chip_are_logic():
         c for c in explore(network).candidates if not any(f.unrolled for f in c.folding.values())
     ]
     assert all(c.dsps <= 220 for c in candidates)
-    overlay = plan(network, folds)
-    assert estimate_dsps(overlay) == 32 * 8 + 1
-    assert estimate_luts(overlay, dsps=False) > 2 * estimate_luts(overlay)
+    overlay = lower(network, folds)
+    assert overlay.dsps == 32 * 8 + 1
+    assert overlay.luts(dsps=False) > 2 * overlay.luts()
 
 
 def test_the_estimate_states_the_error_of_a_real_calibration():
@@ -99,7 +99,7 @@ def test_the_estimate_is_mostly_off_by_no_more_than_it_states(network, tmp_path,
         folds = folding.for_cycles(network, cycles)
         bundle = compile_dataflow(network, folds, tmp_path / f"{cycles}.bundle")
         luts = synthesise_bundle(bundle, core_only=True, cache=cache).luts
-        errors.append(abs(estimate_luts(plan(network, folds)) / luts - 1))
+        errors.append(abs(lower(network, folds).luts() / luts - 1))
     assert median(errors) <= calibration().worst_error
 
 

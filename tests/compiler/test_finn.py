@@ -16,7 +16,7 @@ from qonnx.core.onnx_exec import execute_onnx
 from random_networks import Shape, random_inputs, random_network, random_shape
 
 from bitfold.build import folding
-from bitfold.build.dataflow import plan
+from bitfold.build.dataflow import lower
 from bitfold.build.finn.estimate import Estimates, estimate
 from bitfold.build.finn.graph import (
     folding_config,
@@ -29,10 +29,10 @@ from bitfold.build.finn.graph import (
 from bitfold.build.finn.script import SAMPLES, write_build_folder
 from bitfold.build.frontend import read_qonnx
 from bitfold.build.frontend.quiet import quiet
-from bitfold.build.resources import estimate_luts
 from bitfold.models.errors import FrontendError, OverlayError
-from bitfold.models.network import Dense, Network
-from bitfold.overlays.dataflow import Fold
+from bitfold.models.network import Network
+from bitfold.models.ops import Dense
+from bitfold.overlays.dataflow.fold import Fold
 
 RUNNER = Path(__file__).parents[1] / "finn_without_vivado.py"
 # 3: bipolar activations in front of INT3; 7, 13: thresholds out of reach; 29: a threshold first;
@@ -49,7 +49,7 @@ def wide() -> Network:
     """32-64-4 of 8 bits, without the weights of -128, which FINN's DSPs do not take."""
     eight = Shape((32, 64, 4), ("UINT8", "UINT8"), ("INT8", "INT8"), None, False, False)
     network = random_network(eight, 0)
-    weights = {node.weight for node in network.nodes if isinstance(node, Dense)}
+    weights = {node.parameter("weights") for node in network.nodes if isinstance(node.op, Dense)}
     parameters = {
         name: replace(p, values=np.maximum(p.values, -127)) if name in weights else p
         for name, p in network.parameters.items()
@@ -87,7 +87,7 @@ def test_finn_makes_a_hardware_layer_of_every_layer(seed):
     network = network_of(seed)
     nodes = layers(hardware(network), network)
     for layer in network.nodes:
-        kind = "MVAU" if isinstance(layer, Dense) else "Thresholding"
+        kind = "MVAU" if isinstance(layer.op, Dense) else "Thresholding"
         assert nodes[layer.name].op_type in (f"{kind}_hls", f"{kind}_rtl")
 
 
@@ -109,16 +109,16 @@ def test_what_finn_refuses_is_said_in_its_words():
 
 def test_finns_cycles_are_those_of_its_formula(iris, both):
     for layer in iris.nodes:
-        rows, columns = iris.tensors[layer.output].size, iris.tensors[layer.input].size
+        rows, columns = iris.values[layer.output].size, iris.values[layer.input].size
         finn = both.finn.layers[layer.name]
-        columns = columns if isinstance(layer, Dense) else 1
+        columns = columns if isinstance(layer.op, Dense) else 1
         assert finn.cycles == rows // finn.fold.pe * (columns // finn.fold.simd)
 
 
 def test_ours_are_those_of_the_plan(iris, both):
-    overlay = plan(iris, folding.for_cycles(iris, 32))
+    overlay = lower(iris, folding.for_cycles(iris, 32))
     assert both.overlay == overlay
-    assert sum(both.luts.values()) == estimate_luts(overlay)
+    assert sum(both.luts.values()) == overlay.luts()
     assert set(both.luts) == {stage.name for stage in overlay.stages} | {"output port"}
 
 
@@ -133,7 +133,7 @@ def test_a_layer_takes_finn_as_many_cycles_as_ours(seed):
 
 def test_finn_counts_dsps_where_it_multiplies_and_none_for_bipolar_layers(wide, both):
     made = estimate(wide, folding.for_cycles(wide, 64))
-    dense = [made.finn.layers[n.name] for n in wide.nodes if isinstance(n, Dense)]
+    dense = [made.finn.layers[n.name] for n in wide.nodes if isinstance(n.op, Dense)]
     assert all(layer.dsps == layer.fold.pe * layer.fold.simd for layer in dense)
     assert both.finn.total("dsps") == 0 < both.finn.total("luts")
 
@@ -155,7 +155,7 @@ def test_our_folding_comes_back_from_finn(seed):
 
     network = network_of(seed)
     model = hardware(network)
-    overlay = plan(network, folding.choose(network))
+    overlay = lower(network, folding.choose(network))
     config = json.loads(json.dumps(folding_config(model, network, overlay)))
     nodes = layers(transform(model, [ApplyConfig(config)]), network)
     ours = {name: replace(fold, unrolled=0) for name, fold in overlay.folding.items()}
@@ -240,7 +240,7 @@ def test_estimate_shows_every_layer_and_how_the_two_differ(here):
     text = works("finn", "estimate", "net.onnx", "--cycles", 32, "--json", "figures.json")
     result = read(Path("figures.json"))
     network = read_qonnx(Path("net.onnx"))
-    overlay = plan(network, folding.for_cycles(network, 32))
+    overlay = lower(network, folding.for_cycles(network, 32))
     assert list(result["bitfold"]["layers"]) == [stage.name for stage in overlay.stages]
     for stage in overlay.stages:
         ours, finn = result["bitfold"]["layers"][stage.name], result["finn"]["layers"][stage.name]

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from random_networks import Shape, random_folding, random_network, random_shape
 
 from bitfold.build import folding
-from bitfold.build.dataflow import foldable, plan
-from bitfold.build.resources import estimate_luts
+from bitfold.build.dataflow import foldable, lower
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import FoldingError
-from bitfold.models.network import Dense, Network, Parameter, Tensor
-from bitfold.overlays.dataflow import Fold
+from bitfold.models.network import Network
+from bitfold.models.node import Node
+from bitfold.models.ops import Dense
+from bitfold.models.value import Parameter, Value
+from bitfold.overlays.dataflow.fold import Fold
 
 # Two layers, 6 -> 4 -> 3, and the same behind an input threshold.
 SHAPE = Shape((6, 4, 3), ("UINT4", "BIPOLAR"), ("INT3", "BIPOLAR"), None, False, False)
@@ -73,7 +75,7 @@ def test_only_legal_foldings_are_chosen_and_they_meet_the_target(network, cycles
     for layer, (rows, columns) in foldable(network).items():
         assert rows % chosen[layer].pe == 0
         assert columns % chosen[layer].simd == 0
-    assert plan(network, chosen).initiation_interval <= cycles
+    assert lower(network, chosen).initiation_interval <= cycles
 
 
 @pytest.mark.parametrize("network", [SMALL, WITH_THRESHOLD], ids=["matrices", "with a threshold"])
@@ -83,7 +85,7 @@ def test_no_legal_folding_that_meets_the_target_takes_fewer_products(network, cy
     rivals = [
         rival
         for rival in all_foldings(network)
-        if plan(network, rival).initiation_interval <= cycles
+        if lower(network, rival).initiation_interval <= cycles
     ]
     assert products(chosen) == min(map(products, rivals))
     cheapest = [rival for rival in rivals if products(rival) == products(chosen)]
@@ -97,7 +99,7 @@ def test_a_target_below_what_a_port_takes_names_the_port_and_what_it_takes():
     assert folding.least_cycles(wide) == 12  # 96 bytes in beats of 8
     with pytest.raises(FoldingError, match="the input port takes 12 for its 64-bit beats"):
         folding.for_cycles(wide, 11)
-    assert plan(wide, folding.for_cycles(wide, 12)).initiation_interval == 12
+    assert lower(wide, folding.for_cycles(wide, 12)).initiation_interval == 12
 
 
 @pytest.mark.parametrize("cycles", [0, -1])
@@ -113,7 +115,7 @@ def test_a_frame_rate_is_reached_at_the_clock(fps, clock):
             folding.for_frames_per_second(SMALL, fps, clock)
         return
     chosen = folding.for_frames_per_second(SMALL, fps, clock)
-    assert clock * 1e6 / plan(SMALL, chosen).initiation_interval >= fps
+    assert clock * 1e6 / lower(SMALL, chosen).initiation_interval >= fps
 
 
 @pytest.mark.parametrize(
@@ -130,12 +132,12 @@ def test_a_frame_rate_or_clock_that_is_no_number_above_zero_is_refused(fps, cloc
 def test_a_lut_budget_gives_the_fastest_folding_within_it(network, share):
     slowest = max(rows * columns for rows, columns in foldable(network).values())
     cost = {
-        cycles: estimate_luts(plan(network, folding.for_cycles(network, cycles)))
+        cycles: lower(network, folding.for_cycles(network, cycles)).luts()
         for cycles in range(folding.least_cycles(network), min(slowest, 300) + 1)
     }
     budget = round(min(cost.values()) + share * (max(cost.values()) - min(cost.values())))
-    chosen = plan(network, folding.for_luts(network, budget))
-    assert estimate_luts(chosen) <= budget
+    chosen = lower(network, folding.for_luts(network, budget))
+    assert chosen.luts() <= budget
     fastest = min(cycles for cycles, luts in cost.items() if luts <= budget)
     assert chosen.initiation_interval <= fastest
 
@@ -160,7 +162,7 @@ def test_every_multiplier_does_the_reuse_factor_s_products_or_the_nearest_number
             folding.for_reuse(network, reuse)
         return
     chosen = folding.for_reuse(network, reuse)
-    stages = {stage.name: stage for stage in plan(network, chosen).stages}
+    stages = {stage.name: stage for stage in lower(network, chosen).stages}
     for layer, (rows, columns) in sizes.items():
         rivals = [
             (rows // pe) * (columns // simd) for pe in divisors(rows) for simd in divisors(columns)
@@ -207,13 +209,13 @@ def test_a_slow_port_sets_the_pace_where_no_target_is_named():
         quantizer=(),
         input="x",
         output="y",
-        tensors={"x": Tensor(784, Encoding.of("UINT8")), "y": Tensor(2, Encoding.of("INT19"))},
+        values={"x": Value((784,), Encoding.of("UINT8")), "y": Value((2,), Encoding.of("INT19"))},
         parameters={"w": Parameter(np.ones((2, 784), np.int32), Encoding.of("BIPOLAR"))},
-        nodes=(Dense("fc", "x", "y", "w"),),
+        nodes=(Node("fc", Dense(), ("x",), ("y",), ("w",)),),
         head=(),
     )
-    assert plan(wide, folding.choose(wide)).initiation_interval <= 64
-    assert plan(many, folding.choose(many)).initiation_interval == 98
+    assert lower(wide, folding.choose(wide)).initiation_interval <= 64
+    assert lower(many, folding.choose(many)).initiation_interval == 98
 
 
 def test_two_targets_at_once_are_refused():
@@ -255,7 +257,7 @@ def test_an_illegal_override_names_layer_value_and_remedy(text, message):
 def test_a_layer_has_no_more_registers_than_logic_between_them(cycles, written):
     content = {"fc0": {"PE": 4, "SIMD": 6, "unrolled": cycles}, "fc1": {"PE": 1, "SIMD": 4}}
     with pytest.raises(FoldingError, match=f"fc0: unrolled={cycles} cycles; from 1 to 256 can be"):
-        plan(SMALL, folding.from_json(SMALL, written(content)))
+        lower(SMALL, folding.from_json(SMALL, written(content)))
 
 
 def test_more_cycles_a_frame_than_there_are_numbers_is_the_smallest_folding():
@@ -265,7 +267,7 @@ def test_more_cycles_a_frame_than_there_are_numbers_is_the_smallest_folding():
 def test_a_layer_of_one_row_says_that_only_one_divides():
     one = random_network(Shape((5, 1), ("UINT2",), ("INT2",), None, False, False), 1)
     with pytest.raises(FoldingError, match="fc0: PE=2 does not divide 1 rows; only 1 does"):
-        plan(one, {"fc0": Fold(2, 1)})
+        lower(one, {"fc0": Fold(2, 1)})
 
 
 # Files.
@@ -365,7 +367,7 @@ def test_a_file_with_an_illegal_fold_names_the_layer(written):
     content = {"fc0": {"PE": 3, "SIMD": 3}, "fc1": {"PE": 1, "SIMD": 4}}
     chosen = folding.choose(SMALL, file=written(content))
     with pytest.raises(FoldingError, match="fc0: PE=3 does not divide 4 rows; try 1, 2 or 4"):
-        plan(SMALL, chosen)
+        lower(SMALL, chosen)
 
 
 # Unrolled layers.
@@ -380,7 +382,7 @@ def test_a_layer_that_does_all_at_once_is_unrolled():
 
 
 def test_fewer_luts_between_registers_take_more_cycles():
-    deep = [plan(SMALL, folding.unrolled(SMALL, levels)).latency_cycles for levels in (1, 3, 100)]
+    deep = [lower(SMALL, folding.unrolled(SMALL, levels)).latency_cycles for levels in (1, 3, 100)]
     assert deep == sorted(deep, reverse=True) and deep[0] > deep[-1]
 
 
@@ -406,7 +408,7 @@ def test_a_folding_file_can_unroll_a_layer(written):
 )
 def test_what_can_not_be_unrolled_is_refused(network, layer, fold, message):
     with pytest.raises(FoldingError, match=message):
-        plan(network, {**folding.choose(network), layer: fold})
+        lower(network, {**folding.choose(network), layer: fold})
 
 
 def test_unrolling_with_no_lut_between_registers_is_refused():

@@ -7,7 +7,7 @@ import torch
 from bitfold.build.frontend import random_samples, read_qonnx, verify_against_source
 from bitfold.models.datasets import load_iris
 from bitfold.models.export import export_qonnx
-from bitfold.models.network import Dense, Threshold
+from bitfold.models.ops import Dense, Threshold
 from bitfold.models.quantization import QUANTIZATIONS
 from bitfold.models.training import train
 
@@ -44,23 +44,23 @@ def test_every_quantization_is_read_exactly(tmp_path, quantization):
     assert np.array_equal(network.classes(network(network.quantize(iris))), model.classify(iris))
     assert network.name == f"iris_64_32_32-{quantization}"
     assert network.labels == load_iris().class_names
-    assert network.tensors["input"].encoding.name == "UINT8"
+    assert network.values["input"].encoding.name == "UINT8"
     assert [step.operands[0].ndim for step in network.head] == [0] * len(network.head)
     bits = QUANTIZATIONS[quantization]
     hidden = network.nodes[-2]
-    assert isinstance(hidden, Threshold)
-    assert network.tensors[hidden.output].encoding.bits == bits.activation_bits
-    weights = network.parameters[network.nodes[-1].weight].encoding
+    assert isinstance(hidden.op, Threshold)
+    assert network.values[hidden.output].encoding.bits == bits.activation_bits
+    weights = network.parameter(network.last, "weights").encoding
     assert weights.bits == bits.weight_bits
 
 
 def test_a_shared_layer_has_one_weight_and_one_set_of_thresholds(tmp_path):
     path = export_qonnx(untrained("irisnet", "W1A3"), tmp_path / "network.onnx")
     network = read_exactly(path)
-    dense = [node for node in network.nodes if isinstance(node, Dense)]
-    thresholds = [node for node in network.nodes if isinstance(node, Threshold)]
-    assert dense[1].weight == dense[2].weight
-    assert thresholds[1].thresholds == thresholds[2].thresholds
+    dense = [node for node in network.nodes if isinstance(node.op, Dense)]
+    thresholds = [node for node in network.nodes if isinstance(node.op, Threshold)]
+    assert dense[1].parameters == dense[2].parameters
+    assert thresholds[1].parameters == thresholds[2].parameters
     assert network.weight_bits == 30 * 4 + 30 * 30 + 3 * 30
 
 
@@ -82,7 +82,7 @@ def test_tfc_that_others_trained_gives_its_reference_outputs(cases, mnist):
     assert np.array_equal(network.scores(outputs), expected)
     assert np.array_equal(network.classes(outputs), expected.argmax(axis=1))
     assert verify_against_source(network, path, x).exact
-    assert [network.tensors[name].encoding.name for name in ("input", "dense0.sums")] == [
+    assert [network.values[name].encoding.name for name in ("input", "dense0.sums")] == [
         "BIPOLAR",
         "INT11",
     ]

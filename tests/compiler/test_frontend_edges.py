@@ -6,7 +6,7 @@ import pytest
 from qonnx_graphs import LAYER_1, RANDOM, U4, U8_INPUT, kinds, read_exactly, steps, writer
 
 from bitfold.build.frontend import random_samples, read_qonnx, verify_against_source
-from bitfold.models.network import Dense, Threshold
+from bitfold.models.ops import Dense, Threshold
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_network_may_end_in_thresholds(save):
     tail = "s = MatMul(e, w2t) y = Quant<signed = 1, narrow = 0>(s, half, zero, three)"
     network = read_exactly(save(LAYER_1 + tail))
     assert kinds(network) == [Dense, Threshold, Dense, Threshold]
-    assert network.tensors[network.output].encoding.name == "INT3"
+    assert network.output_value.encoding.name == "INT3"
     assert steps(network.head) == ["Mul"]
 
 
@@ -126,7 +126,7 @@ def test_with_input_encoding_the_first_quantizer_becomes_thresholds(save):
     path = save(LAYER_1.replace(U8_INPUT, edge) + "y = MatMul(e, w2t)")
     network = read_exactly(path, input_encoding="UINT8", input_scale=1 / 255)
     assert kinds(network) == [Threshold, Dense, Threshold, Dense]
-    assert network.tensors["input"].encoding.name == "UINT8"
+    assert network.values["input"].encoding.name == "UINT8"
     assert len(network.parameters["input.thresholds"].values) == 1
     pixels = np.arange(256, dtype=np.uint8)[:, None].repeat(4, axis=1)
     scaled = pixels / np.float32(255)
@@ -156,4 +156,4 @@ def test_a_file_may_declare_the_integers_of_its_input(save, annotated):
         )
         onnx.save(model, path)
     network = read_exactly(path)
-    assert network.tensors["input"].encoding.name == "UINT8"
+    assert network.values["input"].encoding.name == "UINT8"

@@ -5,7 +5,7 @@ import onnx
 import pytest
 from qonnx_graphs import BETA, GAMMA, LAYER_1, U4, U8_INPUT, W1, kinds, read_exactly, writer
 
-from bitfold.models.network import Dense, Threshold
+from bitfold.models.ops import Dense, Threshold
 
 FORMS = {
     "scale and bias": LAYER_1 + "y = MatMul(e, w2t)",

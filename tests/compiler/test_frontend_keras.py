@@ -17,7 +17,7 @@ from bitfold.build.compiler import compile_dataflow
 from bitfold.build.frontend import random_samples, read_qonnx, verify_against_source
 from bitfold.models.datasets import load_iris
 from bitfold.models.errors import FrontendError
-from bitfold.models.network import Dense
+from bitfold.models.ops import Dense
 from bitfold.runtime.accelerator import Accelerator
 
 REPOSITORY = Path(__file__).parents[2]
@@ -36,9 +36,9 @@ def qkeras(name: str) -> tuple[Path, np.ndarray, np.ndarray]:
 def encodings(network) -> list[tuple[str, str]]:
     """Of weights and inputs, layer by layer."""
     return [
-        (network.parameters[n.weight].encoding.name, network.tensors[n.input].encoding.name)
+        (network.parameter(n, "weights").encoding.name, network.values[n.input].encoding.name)
         for n in network.nodes
-        if isinstance(n, Dense)
+        if isinstance(n.op, Dense)
     ]
 
 

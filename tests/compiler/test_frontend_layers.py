@@ -18,7 +18,7 @@ from qonnx_graphs import (
 )
 
 from bitfold.build.frontend import read_qonnx, verify_against_source
-from bitfold.models.network import Dense, Threshold
+from bitfold.models.ops import Dense, Threshold
 
 NETWORK = LAYER_1 + "y = MatMul(e, w2t)"
 
@@ -111,7 +111,7 @@ def test_every_quantizer_becomes_thresholds(save, quantizer, encoding):
     body = LAYER_1.replace(f"e = {U4.format('d')}", f"e = {quantizer}") + "y = MatMul(e, w2t)"
     steps = np.sort(RANDOM.integers(-16, 16, (5, 3)), axis=1)
     network = read_exactly(save(body, steps=steps.astype("f"), sign=np.zeros((1, 1))))
-    assert network.tensors["dense0.activations"].encoding.name == encoding
+    assert network.values["dense0.activations"].encoding.name == encoding
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,8 @@ def test_layers_with_equal_weights_share_them(save):
     network = read_exactly(
         save(body, y="float[1, 4] y", shared=shared.astype("f"), copy=shared.astype("f"))
     )
-    assert [n.weight for n in network.nodes if isinstance(n, Dense)] == ["dense0.weight"] * 3
+    weights = [n.parameter("weights") for n in network.nodes if isinstance(n.op, Dense)]
+    assert weights == ["dense0.weight"] * 3
     assert network.weight_bits == 16 * 3
 
 
@@ -176,7 +177,7 @@ def test_layers_have_the_names_of_their_modules(save):
     next(t for t in model.graph.initializer if t.name == "w3").name = "last.weight"
     onnx.save(model, path)
     network = read_exactly(path)
-    names = [node.name for node in network.nodes if isinstance(node, Dense)]
+    names = [node.name for node in network.nodes if isinstance(node.op, Dense)]
     assert names == ["hidden.0.linear", "hidden.1", "last"]
 
 

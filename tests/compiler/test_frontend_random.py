@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from bitfold.build.frontend import random_samples, read_qonnx, verify_against_source
-from bitfold.models.network import Dense
+from bitfold.models.ops import Dense
 
 DOMAIN = "qonnx.custom_op.general"
 
@@ -129,6 +129,6 @@ def test_random_networks_are_read_exactly(tmp_path, graph_and_outputs):
     path = tmp_path / "network.onnx"
     graph.save(path, outputs)
     network = read_qonnx(path)
-    assert sum(isinstance(node, Dense) for node in network.nodes)
+    assert sum(isinstance(node.op, Dense) for node in network.nodes)
     comparison = verify_against_source(network, path, random_samples(network, 200))
     assert comparison.exact, comparison

@@ -13,17 +13,17 @@ from random_networks import Shape, random_network
 
 from bitfold.build import folding
 from bitfold.build.compiler import compile_dataflow
-from bitfold.build.dataflow import plan
+from bitfold.build.dataflow import lower
 from bitfold.build.finn.graph import integer_graph
 from bitfold.build.passes.argmax import choose_class_on_chip
 from bitfold.build.passes.head import HEADS
 from bitfold.build.passes.softmax import share_on_chip
-from bitfold.build.resources import luts_by_layer
 from bitfold.models.errors import FoldingError, FrontendError, OverlayError
 from bitfold.models.host import HostOp
 from bitfold.models.network import Network
 from bitfold.overlays.bundle import Bundle
-from bitfold.overlays.dataflow import Fold, SoftmaxStage
+from bitfold.overlays.dataflow.fold import Fold
+from bitfold.overlays.dataflow.stages import SoftmaxStage
 
 SHAPE = Shape((6, 4, 3), ("UINT4", "BIPOLAR"), ("INT3", "BIPOLAR"), None, False, False)
 SMALL = random_network(SHAPE, 1)
@@ -49,7 +49,7 @@ def with_head(*head: HostOp) -> Network:
 def test_shares_are_those_of_the_scores_that_the_head_makes(head, scale):
     network = with_head(*head)
     shared = share_on_chip(network)
-    assert shared.nodes[-1].scale == pytest.approx(scale, rel=2**-9)
+    assert shared.nodes[-1].op.scale == pytest.approx(scale, rel=2**-9)
     x = np.random.default_rng(0).integers(0, 16, (200, 6))
     scores = network(x) * scale
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -88,7 +88,7 @@ def test_the_plain_form_takes_no_offset():
     head = (HostOp("Mul", (SCALE,)), HostOp("Add", (HALF,)))
     with pytest.raises(OverlayError, match="but the model adds one; take the range-reduced soft"):
         share_on_chip(with_head(*head), "plain")
-    assert share_on_chip(with_head(head[0]), "plain").nodes[-1].form == "plain"
+    assert share_on_chip(with_head(head[0]), "plain").nodes[-1].op.form == "plain"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_class_has_no_shares():
 
 
 def test_the_figures_of_an_overlay_with_a_softmax_are_those_counted_by_hand():
-    overlay = plan(share_on_chip(SMALL), FOLDING)
+    overlay = lower(share_on_chip(SMALL), FOLDING)
     stage = overlay.stages[-1]
     assert isinstance(stage, SoftmaxStage)
     # As without it, fc1 gives its three rows in cycles 11, 12, 13; the link gives them in 12, 13,
@@ -120,7 +120,7 @@ def test_the_figures_of_an_overlay_with_a_softmax_are_those_counted_by_hand():
     assert overlay.initiation_interval == 4
     assert overlay.layers == ("fc0", "fc1", "softmax")
     assert overlay.folding == FOLDING
-    assert luts_by_layer(overlay)["softmax"] > 300
+    assert overlay.luts_by_stage()["softmax"] > 300
 
 
 def test_a_softmax_takes_a_cycle_a_class():
@@ -128,7 +128,7 @@ def test_a_softmax_takes_a_cycle_a_class():
     assert folding.least_cycles(network) == 3
     with pytest.raises(FoldingError, match="the softmax takes 3 for its classes, one a cycle"):
         folding.for_cycles(network, 2)
-    overlay = plan(network, folding.choose(network, unroll=True))
+    overlay = lower(network, folding.choose(network, unroll=True))
     assert (overlay.initiation_interval, overlay.bottleneck) == (3, "softmax")
 
 
@@ -137,9 +137,10 @@ def test_a_bundle_with_a_softmax_comes_back(tmp_path):
     bundle = compile_dataflow(network, FOLDING, tmp_path / "made")
     loaded = Bundle.load(tmp_path / "made")
     assert loaded.network.id == network.id
-    assert (loaded.output.elements, loaded.output.encoding.name) == (3, "UINT8")
-    assert loaded.layers == bundle.layers == ("fc0", "fc1", "softmax")
-    assert plan(loaded.network, loaded.folding).latency_cycles == loaded.latency_cycles
+    design = loaded.design
+    assert (design.output.elements, design.output.encoding.name) == (3, "UINT8")
+    assert design.layers == bundle.design.layers == ("fc0", "fc1", "softmax")
+    assert lower(loaded.network, design.folding).latency_cycles == design.latency_cycles
 
 
 @pytest.mark.parametrize("head", ["argmax", "softmax"])
@@ -185,7 +186,7 @@ def test_the_plain_softmax_is_warned_about_with_the_samples_that_it_changes(here
     network = Bundle.load("net.bundle").network
     x = np.random.default_rng(0).integers(0, 256, (60, 4))
     last = network.nodes[-1]
-    changed = last.changed(network.trace(x)[last.input])
+    changed = last.op.changed(network.trace(x)[last.input])
     assert len(changed)
     np.save("x.npy", x)
     text = works("run", "net.bundle", "x.npy", "--device", "functional").replace("\n", " ")

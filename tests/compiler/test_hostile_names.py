@@ -28,7 +28,7 @@ from bitfold.models.errors import NetworkError
 from bitfold.models.names import MAX_CHARACTERS, plain_name
 from bitfold.models.network import Network
 from bitfold.overlays.bundle import Bundle
-from bitfold.overlays.dataflow import Fold
+from bitfold.overlays.dataflow.fold import Fold
 
 ROUNDS = range(5)
 PLAIN = ("binarize", "fc0", "act0", "fc1")
@@ -45,22 +45,26 @@ def names_of_round(number: int) -> Iterator[str]:
 def renamed(network: Network, names: Iterator[str]) -> Network:
     """`network` with other names for everything that has one."""
     layers = {node.name: next(names) for node in network.nodes}
-    tensors = {name: next(names) for name in network.tensors}
+    values = {name: next(names) for name in network.values}
     parameters = {name: next(names) for name in network.parameters}
-    changed = []
-    for node in network.nodes:
-        fields = {"name": layers[node.name]}
-        fields |= {key: tensors[getattr(node, key)] for key in ("input", "output")}
-        key = "weight" if hasattr(node, "weight") else "thresholds"
-        changed.append(replace(node, **fields, **{key: parameters[getattr(node, key)]}))
+    changed = tuple(
+        replace(
+            node,
+            name=layers[node.name],
+            inputs=tuple(values[name] for name in node.inputs),
+            outputs=tuple(values[name] for name in node.outputs),
+            parameters=tuple(parameters[name] for name in node.parameters),
+        )
+        for node in network.nodes
+    )
     return replace(
         network,
         name=next(names),
-        input=tensors[network.input],
-        output=tensors[network.output],
-        tensors={tensors[name]: tensor for name, tensor in network.tensors.items()},
-        parameters={parameters[name]: values for name, values in network.parameters.items()},
-        nodes=tuple(changed),
+        input=values[network.input],
+        output=values[network.output],
+        values={values[name]: value for name, value in network.values.items()},
+        parameters={parameters[name]: given for name, given in network.parameters.items()},
+        nodes=changed,
         labels=tuple(next(names) for _ in network.labels),
         info={"source": next(names), "quantization": next(names), "dataset": next(names)},
     )

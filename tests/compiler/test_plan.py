@@ -1,4 +1,4 @@
-"""The plan of an overlay and what is written from it: figures, memory images, wiring."""
+"""The design of an overlay and what is written from it: figures, memory images, wiring."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ from hypothesis import strategies as st
 from random_networks import Shape, random_folding, random_network, random_shape
 
 from bitfold.build.compiler import compile_dataflow
-from bitfold.build.dataflow import plan
-from bitfold.build.emit import dataflow_images, dataflow_rtl
+from bitfold.build.dataflow import lower
+from bitfold.build.emit import dataflow_rtl
 from bitfold.build.passes.argmax import choose_class_on_chip
-from bitfold.build.resources import estimate_luts
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import FoldingError, OverlayError
 from bitfold.models.host import HostOp
-from bitfold.models.network import ArgMax, Dense, Network, Parameter, Tensor, Threshold
-from bitfold.overlays.dataflow import ArgMaxStage, Fold, MatrixStage, ThresholdStage, call_cycles
+from bitfold.models.network import Network
+from bitfold.models.node import Node
+from bitfold.models.ops import ArgMax, Dense, Threshold
+from bitfold.models.value import Parameter, Value
+from bitfold.overlays.dataflow.fold import Fold
+from bitfold.overlays.dataflow.stages import ArgMaxStage, MatrixStage, ThresholdStage
+from bitfold.overlays.dataflow.storage import design_images
+from bitfold.overlays.images import image_name
 
 SHAPE = Shape((6, 4, 3), ("UINT4", "BIPOLAR"), ("INT3", "BIPOLAR"), None, False, False)
 SMALL = random_network(SHAPE, 1)
@@ -30,51 +35,54 @@ seeds = st.integers(0, 2**32 - 1)
 
 def folded(shape: int, seed: int):
     network = random_network(random_shape(shape), seed)
-    return network, plan(network, random_folding(network, seed))
+    return network, lower(network, random_folding(network, seed))
 
 
 # Figures. That the RTL has them too is for test_end_to_end.py and test_random_networks.py.
 
 
 def test_the_figures_of_a_small_overlay_are_those_counted_by_hand():
-    overlay = plan(SMALL, FOLDING)
+    design = lower(SMALL, FOLDING)
     # In cycle 0 the one input beat is taken; from 1 on the link gives 2 beats of 3 integers: 1, 2.
     # fc0 (2 blocks of rows, 2 of columns) gives its blocks 3 cycles after it has all columns, and
     # 2 later: 5, 7; the threshold (1 bit) 1 cycle later: 6, 8. The link to fc1 gathers 4: 9.
     # fc1 (3 blocks, all columns at once) gives a row a cycle, 2 later: 11, 12, 13; the link to the
     # port gathers 3: 14.
-    assert overlay.latency_cycles == 14
-    assert overlay.initiation_interval == 4  # fc0: 2 x 2
-    assert overlay.bottleneck == "fc0"
+    assert design.latency_cycles == 14
+    assert design.initiation_interval == 4  # fc0: 2 x 2
+    assert design.bottleneck == "fc0"
     # 6 for the shell, 1 to multiply by one beat a frame, the memory there and back, 9 frames more.
-    assert call_cycles(overlay, 10, memory_latency_cycles=20) == 6 + 1 + 2 * 20 + 14 + 9 * 4
-    assert call_cycles(overlay, 0, memory_latency_cycles=20) == 0
+    assert design.call_cycles(10, memory_latency_cycles=20) == 6 + 1 + 2 * 20 + 14 + 9 * 4
+    assert design.call_cycles(0, memory_latency_cycles=20) == 0
 
 
 @settings(deadline=None)
 @given(shape=seeds, seed=seeds)
 def test_the_slowest_stage_or_port_sets_the_pace_and_is_named(shape, seed):
-    _, overlay = folded(shape, seed)
-    cycles = {stage.name: stage.cycles for stage in overlay.stages}
-    ports = {"input port": overlay.input.beats, "output port": overlay.output.beats}
-    assert overlay.initiation_interval == max({**cycles, **ports}.values())
-    assert {**cycles, **ports}[overlay.bottleneck] == overlay.initiation_interval
+    _, design = folded(shape, seed)
+    cycles = {stage.name: stage.cycles for stage in design.stages}
+    ports = {"input port": design.input.beats, "output port": design.output.beats}
+    assert design.initiation_interval == max({**cycles, **ports}.values())
+    assert {**cycles, **ports}[design.bottleneck] == design.initiation_interval
 
 
 @settings(deadline=None)
 @given(shape=seeds, seed=seeds)
 def test_a_frame_takes_no_less_than_its_slowest_part(shape, seed):
-    _, overlay = folded(shape, seed)
-    assert overlay.latency_cycles >= max(s.cycles for s in overlay.stages)
-    assert overlay.latency_cycles >= overlay.input.beats - 1 + overlay.output.beats
+    _, design = folded(shape, seed)
+    assert design.latency_cycles >= max(s.cycles for s in design.stages)
+    assert design.latency_cycles >= design.input.beats - 1 + design.output.beats
 
 
 @settings(deadline=None)
 @given(shape=seeds, seed=seeds)
 def test_lanes_fit_together(shape, seed):
-    _, overlay = folded(shape, seed)
-    lanes = overlay.input.lanes
-    for stage, link in zip(overlay.stages, overlay.links):
+    _, design = folded(shape, seed)
+    lanes = design.input.lanes
+    for i, stage in enumerate(design.stages):
+        (edge,) = design.into(i)
+        link = edge.link
+        assert edge.source == (i - 1 if i else None)
         if link:
             assert link.lanes_in == lanes and link.lanes_out == stage.lanes_in
             assert link.wide % link.lanes_in == link.padded % link.lanes_out == 0
@@ -82,28 +90,28 @@ def test_lanes_fit_together(shape, seed):
         else:
             assert stage.lanes_in == lanes
         lanes = stage.lanes_out
-    last = overlay.links[-1]
-    if last:
-        assert (last.lanes_in, last.lanes_out) == (lanes, overlay.output.lanes)
+    (out,) = design.into(None)
+    assert out.source == len(design.stages) - 1
+    if out.link:
+        assert (out.link.lanes_in, out.link.lanes_out) == (lanes, design.output.lanes)
     else:
-        assert (lanes, overlay.output.beats) == (overlay.output.elements, 1)
+        assert (lanes, design.output.beats) == (design.output.elements, 1)
 
 
 def test_each_layer_is_a_stage_and_thresholds_are_wired_to_their_matrix():
     network = random_network(replace(SHAPE, input_threshold="UINT2", argmax=True), 1)
-    overlay = plan(network, {"quantize": Fold(3), **FOLDING})
-    kinds = [type(stage) for stage in overlay.stages]
+    design = lower(network, {"quantize": Fold(3), **FOLDING})
+    kinds = [type(stage) for stage in design.stages]
     assert kinds == [ThresholdStage, MatrixStage, ThresholdStage, MatrixStage, ArgMaxStage]
-    assert [link is None for link in overlay.links] == [False, False, True, False, True, True]
-    assert overlay.layers == ("quantize", "fc0", "fc1")
-    assert overlay.folding == {"quantize": Fold(3), **FOLDING}
+    direct = [edge.link is None for edge in design.edges]
+    assert direct == [False, False, True, False, True, True]
+    assert design.layers == ("quantize", "fc0", "fc1")
+    assert design.folding == {"quantize": Fold(3), **FOLDING}
 
 
 def test_the_estimate_grows_with_the_products_in_parallel():
     network = random_network(replace(SHAPE, widths=(64, 64, 64)), 1)
-    luts = [
-        estimate_luts(plan(network, {"fc0": Fold(n, n), "fc1": Fold(n, n)})) for n in (4, 16, 64)
-    ]
+    luts = [lower(network, {"fc0": Fold(n, n), "fc1": Fold(n, n)}).luts() for n in (4, 16, 64)]
     assert luts == sorted(luts) and luts[0] < luts[-1] / 4
 
 
@@ -124,26 +132,26 @@ def test_the_estimate_grows_with_the_products_in_parallel():
 def test_a_folding_that_does_not_fit_names_the_layer(change, message):
     wrong = {name: fold for name, fold in {**FOLDING, **change}.items() if fold}
     with pytest.raises(FoldingError, match=f"^{message}"):
-        plan(SMALL, wrong)
+        lower(SMALL, wrong)
 
 
 def one_layer(weight: str, thresholds: int | None = None) -> Network:
     values = np.full((2, 3), Encoding.of(weight).maximum, np.int32)
-    tensors = {"x": Tensor(3, Encoding.of("UINT2")), "y": Tensor(2, Encoding.of("INT16"))}
+    tensors = {"x": Value((3,), Encoding.of("UINT2")), "y": Value((2,), Encoding.of("INT16"))}
     parameters = {"w": Parameter(values, Encoding.of(weight))}
-    nodes: list = [Dense("fc", "x", "y", "w")]
+    nodes: list = [Node("fc", Dense(), ("x",), ("y",), ("w",))]
     if thresholds:
         steps = np.arange(thresholds, dtype=np.int32)[None]
         parameters["t"] = Parameter(steps, Encoding.of("INT16"))
-        tensors["z"] = Tensor(2, Encoding.of("UINT16"))
-        nodes.append(Threshold("act", "y", "z", "t", 0))
+        tensors["z"] = Value((2,), Encoding.of("UINT16"))
+        nodes.append(Node("act", Threshold(0), ("y",), ("z",), ("t",)))
     return Network(
         name="one",
         sample_shape=(3,),
         quantizer=(),
         input="x",
         output=nodes[-1].output,
-        tensors=tensors,
+        values=tensors,
         parameters=parameters,
         nodes=tuple(nodes),
         head=(),
@@ -151,15 +159,15 @@ def one_layer(weight: str, thresholds: int | None = None) -> Network:
 
 
 def test_weights_of_more_than_eight_bits_are_refused():
-    plan(one_layer("INT8"), {"fc": Fold(1, 1)})
+    lower(one_layer("INT8"), {"fc": Fold(1, 1)})
     with pytest.raises(OverlayError, match=r"^fc: weights of 9 bits; the overlay takes at most 8"):
-        plan(one_layer("INT9"), {"fc": Fold(1, 1)})
+        lower(one_layer("INT9"), {"fc": Fold(1, 1)})
 
 
 def test_activations_of_more_than_eight_bits_are_refused():
-    plan(one_layer("INT8", thresholds=255), {"fc": Fold(1, 1)})
+    lower(one_layer("INT8", thresholds=255), {"fc": Fold(1, 1)})
     with pytest.raises(OverlayError, match=r"^act: 256 thresholds a channel; .* at most 255: quan"):
-        plan(one_layer("INT8", thresholds=256), {"fc": Fold(1, 1)})
+        lower(one_layer("INT8", thresholds=256), {"fc": Fold(1, 1)})
 
 
 @pytest.mark.parametrize("clock", [0, -100, float("nan"), float("inf")])
@@ -184,12 +192,13 @@ def field(word: int, index: int, encoding: Encoding) -> int:
 @settings(deadline=None, max_examples=40)
 @given(shape=seeds, seed=seeds)
 def test_weight_images_hold_the_weights_where_mvau_reads_them(shape, seed):
-    network, overlay = folded(shape, seed)
-    images = dataflow_images(network, overlay)
-    for i, stage in enumerate(overlay.stages):
+    network, design = folded(shape, seed)
+    images = design_images(design)
+    nodes = {node.name: node for node in network.nodes}
+    for i, stage in enumerate(design.stages):
         if not isinstance(stage, MatrixStage):
             continue
-        words = words_of(images[f"stage_{i}.weights.hex"])
+        words = words_of(images[image_name(i, "weights")])
         pe, simd, folds = stage.fold.pe, stage.fold.simd, stage.columns // stage.fold.simd
         assert len(words) == stage.rows // pe * folds
         read = [
@@ -199,25 +208,26 @@ def test_weight_images_hold_the_weights_where_mvau_reads_them(shape, seed):
             ]
             for r in range(stage.rows)
         ]
-        assert read == network.parameters[stage.parameter].values.tolist()
+        assert read == network.parameter(nodes[stage.name], "weights").values.tolist()
 
 
 @settings(deadline=None, max_examples=50)
 @given(shape=seeds, seed=seeds)
 def test_threshold_images_lead_to_the_level_of_every_accumulator(shape, seed):
-    network, overlay = folded(shape, seed)
-    images = dataflow_images(network, overlay)
+    network, design = folded(shape, seed)
+    images = design_images(design)
+    nodes = {node.name: node for node in network.nodes}
     random = np.random.default_rng(seed)
-    for i, stage in enumerate(overlay.stages):
+    for i, stage in enumerate(design.stages):
         if not isinstance(stage, ThresholdStage):
             continue
-        lowest, highest = stage.input.minimum, stage.input.maximum
+        lowest, highest = stage.input.encoding.minimum, stage.input.encoding.maximum
         never = Encoding.for_range(min(lowest, -1), highest + 1)
-        words = [field(w, 0, never) for w in words_of(images[f"stage_{i}.thresholds.hex"])]
-        thresholds = network.parameters[stage.parameter].values
-        pe, folds = stage.fold.pe, 1 if stage.shared else stage.channels // stage.fold.pe
+        words = [field(w, 0, never) for w in words_of(images[image_name(i, "thresholds")])]
+        thresholds = network.parameter(nodes[stage.name], "thresholds").values
+        pe, folds = stage.fold.pe, 1 if stage.shared else stage.output.size // stage.fold.pe
         fold_space = 1 << (folds - 1).bit_length()
-        for channel in random.integers(0, stage.channels, 5):
+        for channel in random.integers(0, stage.output.size, 5):
             row = thresholds[0 if stage.shared else channel]
             base = (channel % pe * fold_space + channel // pe % folds) << stage.level_bits
             for value in np.clip([lowest, highest, 0, *row[:9], *(row[:9] - 1)], lowest, highest):
@@ -230,15 +240,14 @@ def test_threshold_images_lead_to_the_level_of_every_accumulator(shape, seed):
 def test_sums_of_32_bits_with_thresholds_are_refused_by_layer_value_limit_and_remedy():
     shape = Shape((6, 4, 3), ("UINT4", "BIPOLAR"), ("INT3", "BIPOLAR"), None, False, False)
     network = random_network(shape, 1)
-    threshold = next(node for node in network.nodes if isinstance(node, Threshold))
-    wide = {**network.tensors, threshold.input: Tensor(4, Encoding.of("INT32"))}
+    threshold = next(node for node in network.nodes if isinstance(node.op, Threshold))
+    wide = {**network.values, threshold.input: Value((4,), Encoding.of("INT32"))}
     with pytest.raises(OverlayError) as caught:
-        plan(replace(network, tensors=wide), FOLDING)
+        lower(replace(network, values=wide), FOLDING)
     for part in (f"{threshold.name}: it compares INT32", "below 2147483647", "declare the narrow"):
         assert part in str(caught.value)
-    fits = {**network.tensors, threshold.input: Tensor(4, Encoding.of("INT31"))}
-    network = replace(network, tensors=fits)
-    assert dataflow_images(network, plan(network, FOLDING))
+    fits = {**network.values, threshold.input: Value((4,), Encoding.of("INT31"))}
+    assert design_images(lower(replace(network, values=fits), FOLDING))
 
 
 def test_a_shared_parameter_has_equal_images_in_both_places():
@@ -248,26 +257,29 @@ def test_a_shared_parameter_has_equal_images_in_both_places():
         quantizer=(),
         input="x",
         output="z",
-        tensors={
-            "x": Tensor(3, Encoding.of("UINT2")),
-            "y": Tensor(3, Encoding.of("UINT4")),
-            "z": Tensor(3, Encoding.of("UINT6")),
+        values={
+            "x": Value((3,), Encoding.of("UINT2")),
+            "y": Value((3,), Encoding.of("UINT4")),
+            "z": Value((3,), Encoding.of("UINT6")),
         },
         parameters={"w": Parameter(np.eye(3, dtype=np.int32), Encoding.of("INT2"))},
-        nodes=(Dense("first", "x", "y", "w"), Dense("second", "y", "z", "w")),
+        nodes=(
+            Node("first", Dense(), ("x",), ("y",), ("w",)),
+            Node("second", Dense(), ("y",), ("z",), ("w",)),
+        ),
         head=(),
     )
     same = {"first": Fold(1, 3), "second": Fold(1, 3)}
-    images = dataflow_images(twice, plan(twice, same))
-    assert images["stage_0.weights.hex"] == images["stage_1.weights.hex"]
+    images = design_images(lower(twice, same))
+    assert images[image_name(0, "weights")] == images[image_name(1, "weights")]
 
 
 def test_only_images_depend_on_weights_so_that_one_build_serves_a_retrained_network():
     networks = [random_network(SHAPE, seed) for seed in (1, 2)]
-    overlays = [plan(network, FOLDING) for network in networks]
-    rtl = [dataflow_rtl(network, overlay) for network, overlay in zip(networks, overlays)]
+    designs = [lower(network, FOLDING) for network in networks]
+    rtl = [dataflow_rtl(network, design) for network, design in zip(networks, designs)]
     assert rtl[0] == rtl[1]
-    assert dataflow_images(networks[0], overlays[0]) != dataflow_images(networks[1], overlays[1])
+    assert design_images(designs[0]) != design_images(designs[1])
 
 
 # The class on chip.
@@ -293,7 +305,7 @@ SCALE, HALF = np.float32(0.25), np.float32(0.5)
 def test_the_class_is_chosen_on_chip_where_the_head_keeps_the_order(head):
     network = with_head(*head)
     chosen = choose_class_on_chip(network)
-    assert isinstance(chosen.nodes[-1], ArgMax) and not chosen.head
+    assert isinstance(chosen.nodes[-1].op, ArgMax) and not chosen.head
     x = np.random.default_rng(0).integers(0, 16, (200, 6))
     np.testing.assert_array_equal(chosen.classes(chosen(x)), network.classes(network(x)))
     assert choose_class_on_chip(chosen) == chosen

@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 import shutil
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,8 +13,9 @@ import pytest
 from command_line import bitfold, fails, listing, read, works
 from report_figures import check_figures, paths_that_have_to_be_shown
 
-from bitfold.build.dataflow import plan
+from bitfold.build.dataflow import lower
 from bitfold.build.networks import default_engine, find_network
+from bitfold.build.passes.cut import cut_behind
 from bitfold.build.report.timeline import dataflow_timeline
 from bitfold.models.cross_validation import look_up
 from bitfold.overlays.bundle import Bundle
@@ -71,14 +71,15 @@ def test_the_timeline_of_a_dataflow_overlay_ends_when_the_rtl_says(reports):
 
 def test_a_layer_of_the_timeline_ends_where_an_overlay_up_to_it_would(made):
     bundle = Bundle.load(made / "net.bundle")
-    whole = plan(bundle.network, bundle.folding)
+    network, whole = bundle.network, bundle.design
     layers = dataflow_timeline(whole)["rows"][1:-1]
-    count = len(whole.stages)
-    ends = [i + 1 for i in range(count) if i + 1 == count or whole.is_head(i + 1)]
-    assert [layer["name"] for layer in layers] == list(whole.layers) and len(ends) < count
-    for layer, end in zip(layers, ends):
-        part = replace(whole, stages=whole.stages[:end], links=(*whole.links[:end], None))
-        assert layer["last"] == part.latency_cycles
+    ends = [stage for i, stage in enumerate(whole.stages) if whole.layer_ends(i)[1]]
+    assert [layer["name"] for layer in layers] == list(whole.layers)
+    assert len(ends) < len(whole.stages)
+    for place, (layer, end) in enumerate(zip(layers, ends)):
+        folding = {name: whole.folding[name] for name in whole.layers[: place + 1]}
+        part = lower(cut_behind(network, network.maker(end.value)), folding)
+        assert layer["last"] == part.first_frame.departures[-1][-1]
 
 
 def test_the_blocks_of_an_offload_schedule_share_loader_array_and_drain(made, cache):
@@ -205,7 +206,7 @@ def test_a_table_is_scored_by_numbers_where_the_model_names_no_classes(here):
     from random_networks import Shape, random_network
 
     from bitfold.build.compiler import compile_dataflow
-    from bitfold.overlays.dataflow import Fold
+    from bitfold.overlays.dataflow.fold import Fold
 
     network = random_network(Shape((2, 3), ("UINT4",), ("INT3",), None, False, False), 0)
     compile_dataflow(network, {"fc0": Fold(1, 1)}, here / "any.bundle")

@@ -37,8 +37,8 @@ def test_it_takes_few_luts_few_cycles_and_no_dsp(bundle, cache):
     assert synthesis.core.luts < 300
     assert synthesis.luts < 2000
     assert synthesis.dsps == 0
-    assert bundle.latency_cycles <= 6
-    assert bundle.initiation_interval == 1
+    assert bundle.design.latency_cycles <= 6
+    assert bundle.design.initiation_interval == 1
 
 
 def test_its_netlist_gives_the_class_of_every_petal(bundle, cache):

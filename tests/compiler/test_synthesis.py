@@ -20,7 +20,7 @@ from bitfold.build.synthesis.resources import XC7Z020, Resources, count
 from bitfold.build.synthesis.timing import place_and_route
 from bitfold.models.errors import ToolError
 from bitfold.overlays.bundle import DataflowBundle
-from bitfold.overlays.dataflow import Fold
+from bitfold.overlays.dataflow.fold import Fold
 from bitfold.overlays.offload import Engine
 
 SMALL = Shape((4, 8, 3), ("UINT4", "UINT2"), ("BIPOLAR", "BIPOLAR"), None, False, False)

@@ -10,7 +10,9 @@ from netlist_model import evaluate
 from networks import any_bits, random_inputs, six_bit
 
 from bitfold.build.unrolled.layer import unrolled_layer
-from bitfold.models.network import Dense, Network
+from bitfold.models.network import Network
+from bitfold.models.ops import Dense
+from bitfold.overlays.kernels import fuse
 
 WEIGHTS = ("BIPOLAR", "INT2", "INT3", "INT4", "INT6", "INT8")
 ACTIVATIONS = ("BIPOLAR", "UINT2", "UINT3", "INT3", "UINT6")
@@ -19,22 +21,19 @@ INPUTS = ("BIPOLAR", "UINT2", "INT4", "UINT8")
 
 def assert_every_layer_is_exact(network: Network, frames: int = 300) -> None:
     # Only what the layers before can give: a netlist has no bits for anything else.
-    tensors = network.trace(random_inputs(network, frames, 0))
-    for i, node in enumerate(network.nodes):
-        if not isinstance(node, Dense):
+    trace = network.trace(random_inputs(network, frames, 0))
+    for kernel in fuse(network):
+        if not kernel.part(Dense):
             continue
-        last = node
-        if i + 1 < len(network.nodes):
-            last = network.nodes[i + 1]
-        layer = unrolled_layer(network, node.name)
-        given = _bits(network, node.input, tensors)
-        wanted = _bits(network, last.output, tensors)
+        layer = unrolled_layer(network, kernel)
+        given = _bits(network, kernel.inputs[0], trace)
+        wanted = _bits(network, kernel.output, trace)
         np.testing.assert_array_equal(evaluate(layer.logic, layer.outputs, given), wanted)
 
 
-def _bits(network: Network, tensor: str, tensors: dict[str, np.ndarray]) -> np.ndarray:
-    encoding = network.tensors[tensor].encoding
-    stored = encoding.to_bits(tensors[tensor]).astype(np.int64)
+def _bits(network: Network, value: str, trace: dict[str, np.ndarray]) -> np.ndarray:
+    encoding = network.values[value].encoding
+    stored = encoding.to_bits(trace[value]).astype(np.int64)
     return (stored[:, :, None] >> np.arange(encoding.bits) & 1).reshape(len(stored), -1)
 
 

@@ -9,27 +9,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_networks import random_inputs, random_network, random_shape
-from small_network import SMALL, parameter, parameters, small_network, tensor, tensors
+from small_network import SMALL, parameter, parameters, small_network, value, values
 
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import InputError, NetworkError
 from bitfold.models.host import HostOp
-from bitfold.models.network import ArgMax, Dense, Network, Parameter, Tensor, Threshold
+from bitfold.models.network import Network
+from bitfold.models.node import Node
+from bitfold.models.ops import ArgMax, Dense, Flatten, Threshold
+from bitfold.models.value import Parameter, Value
 
 
 def in_plain_python(network: Network, sample: list[int]) -> dict[str, list[int]]:
-    """Every tensor of `network` for one sample, by Python's own integers."""
+    """Every value of `network` for one sample, by Python's own integers."""
     values = {network.input: sample}
     for node in network.nodes:
         x = values[node.input]
-        if isinstance(node, Dense):
-            weight = network.parameters[node.weight].values.tolist()
+        if isinstance(node.op, Dense):
+            weight = network.parameter(node, "weights").values.tolist()
             y = [sum(w * v for w, v in zip(row, x)) for row in weight]
-        elif isinstance(node, Threshold):
-            rows = network.parameters[node.thresholds].values.tolist()
+        elif isinstance(node.op, Threshold):
+            rows = network.parameter(node, "thresholds").values.tolist()
             rows = rows * len(x) if len(rows) == 1 else rows
-            step = 2 if network.tensors[node.output].encoding.name == "BIPOLAR" else 1
-            y = [node.base + step * sum(v >= t for t in row) for v, row in zip(x, rows)]
+            step = 2 if network.values[node.output].encoding.name == "BIPOLAR" else 1
+            y = [node.op.base + step * sum(v >= t for t in row) for v, row in zip(x, rows)]
         else:
             y = [x.index(max(x))]
         values[node.output] = y
@@ -59,9 +62,9 @@ def test_sums_beyond_the_mantissa_of_float32_stay_exact():
         quantizer=(),
         input="x",
         output="y",
-        tensors={"x": Tensor(size, Encoding.of("INT16")), "y": Tensor(5, Encoding.of("INT32"))},
+        values={"x": Value((size,), Encoding.of("INT16")), "y": Value((5,), Encoding.of("INT32"))},
         parameters={"w": Parameter(weight, Encoding.of("INT8"))},
-        nodes=(Dense("fc", "x", "y", "w"),),
+        nodes=(Node("fc", Dense(), ("x",), ("y",), ("w",)),),
         head=(),
     )
     x = random.integers(-(2**15), 2**15, (4, size))
@@ -74,16 +77,17 @@ def test_sums_beyond_the_mantissa_of_float32_stay_exact():
 
 
 def test_the_first_of_equal_scores_is_the_class():
-    node = ArgMax("argmax", "scores", "class")
-    assert node(np.array([[1, 3, 3], [2, 2, 2], [-5, -4, -9]])).tolist() == [[1], [0], [1]]
+    (y,) = ArgMax().evaluate([np.array([[1, 3, 3], [2, 2, 2], [-5, -4, -9]])], [])
+    assert y.tolist() == [[1], [0], [1]]
 
 
 def test_a_value_on_a_threshold_has_reached_it():
-    node = Threshold("act", "x", "y", "t", -1)
     thresholds = np.array([[-2, 0, 0, 5]], np.int32)
     x = np.array([[-3], [-2], [-1], [0], [4], [5]])
-    assert node(x, thresholds, 1).ravel().tolist() == [-1, 0, 0, 2, 2, 3]
-    assert node(x, thresholds[:, :1], 2).ravel().tolist() == [-1, 1, 1, 1, 1, 1]
+    (levels,) = Threshold(-1).evaluate([x], [thresholds])
+    assert levels.ravel().tolist() == [-1, 0, 0, 2, 2, 3]
+    (signs,) = Threshold(-1, 2).evaluate([x], [thresholds[:, :1]])
+    assert signs.ravel().tolist() == [-1, 1, 1, 1, 1, 1]
 
 
 # What a user gives.
@@ -149,6 +153,11 @@ def test_an_input_error_is_a_value_error_too():
         SMALL.quantize(np.zeros((2, 4)))
 
 
+def test_a_flattened_batch_may_be_empty():
+    (y,) = Flatten((2, 0, 1)).evaluate([np.zeros((0, 4, 3, 2), np.int64)], [])
+    assert y.shape == (0, 24)
+
+
 def test_a_batch_may_be_empty():
     outputs = SMALL(np.zeros((0, 3), int))
     assert outputs.shape == (0, 2)
@@ -163,13 +172,16 @@ def test_weight_bits_count_a_shared_layer_once():
         quantizer=(),
         input="x",
         output="z",
-        tensors={
-            "x": Tensor(3, Encoding.of("UINT2")),
-            "y": Tensor(3, Encoding.of("UINT4")),
-            "z": Tensor(3, Encoding.of("UINT6")),
+        values={
+            "x": Value((3,), Encoding.of("UINT2")),
+            "y": Value((3,), Encoding.of("UINT4")),
+            "z": Value((3,), Encoding.of("UINT6")),
         },
         parameters={"w": square},
-        nodes=(Dense("first", "x", "y", "w"), Dense("second", "y", "z", "w")),
+        nodes=(
+            Node("first", Dense(), ("x",), ("y",), ("w",)),
+            Node("second", Dense(), ("y",), ("z",), ("w",)),
+        ),
         head=(),
     )
     assert network.weight_bits == 3 * 3 * 2
@@ -198,7 +210,7 @@ def test_the_hosts_side_and_the_notes_are_saved_too(tmp_path):
     np.testing.assert_array_equal(loaded.quantize(x), SMALL.quantize(x))
     outputs = SMALL(SMALL.quantize(x))
     np.testing.assert_array_equal(loaded.scores(outputs), SMALL.scores(outputs))
-    for note in ("name", "sample_shape", "labels", "info", "tensors", "nodes"):
+    for note in ("name", "sample_shape", "labels", "info", "values", "nodes"):
         assert getattr(loaded, note) == getattr(SMALL, note), note
 
 
@@ -210,29 +222,39 @@ def test_saving_twice_writes_the_same_bytes(tmp_path):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 
-def _edit(document: dict) -> None:
-    document["nodes"][0]["kind"] = "Conv"
+def _unknown_op(document: dict) -> None:
+    document["structure"]["nodes"][0]["op"]["kind"] = "Conv"
+
+
+def _op_of_words(document: dict) -> None:
+    document["structure"]["nodes"][0]["op"]["attributes"]["base"] = "low"
+
+
+def _op_with_more(document: dict) -> None:
+    document["structure"]["nodes"][1]["op"]["attributes"]["stride"] = 2
 
 
 def _other_format(document: dict) -> None:
     document["format"] = 99
 
 
-def _no_tensors(document: dict) -> None:
-    del document["tensors"]
+def _no_values(document: dict) -> None:
+    del document["structure"]["values"]
 
 
 def _missing_array(document: dict) -> None:
-    document["parameters"]["w9"] = "INT3"
+    document["structure"]["parameters"]["w9"] = {"shape": [1, 1], "encoding": "INT3"}
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_edit, "not a readable network"),
-        (_other_format, "network format 99 is not 1; compile it again"),
-        (_no_tensors, "not a readable network .*tensors"),
-        (_missing_array, "not a readable network .*w9"),
+        (_unknown_op, "operation 'Conv' is unknown; known: Add, ArgMax"),
+        (_op_of_words, "base"),
+        (_op_with_more, "stride"),
+        (_other_format, "network format 99, but this bitfold reads 2; compile it again"),
+        (_no_values, "network.json: structure.values is missing"),
+        (_missing_array, "network.npz has no array 'parameter/w9'; compile it again"),
     ],
 )
 def test_a_network_file_of_another_kind_is_refused(change, message, tmp_path):
@@ -256,7 +278,9 @@ def test_a_damaged_network_file_is_refused(file, damage, tmp_path):
     else:
         half = content[: len(content) // 2]
         path.write_bytes({"empty": b"", "truncated": half, "garbage": b"\xff" * 100}[damage])
-    with pytest.raises(NetworkError, match=r"not a readable network|not readable|can.t be read"):
+    with pytest.raises(
+        NetworkError, match=rf"{file}: (can't be read|not (a )?readable).*compile it aga"
+    ):
         Network.load(tmp_path)
 
 
@@ -266,13 +290,13 @@ def test_pickled_arrays_are_not_loaded(tmp_path):
         content = dict(arrays)
     content["parameter/w0"] = np.array([[1, -1, 1], [-1, -1, 1]], object)
     np.savez(tmp_path / "network.npz", **content)
-    with pytest.raises(NetworkError, match=r"not a readable network|not readable|can.t be read"):
+    with pytest.raises(NetworkError, match=r"network\.npz: not a readable network"):
         Network.load(tmp_path)
 
 
 # The id.
 
-WITH_CLASS = tensors(**{"class": tensor(1, "BINARY")})
+WITH_CLASS = values(**{"class": value(1, "BINARY")})
 
 
 def test_the_id_does_not_depend_on_names_of_the_network_labels_or_notes():
@@ -285,7 +309,7 @@ def test_the_id_does_not_depend_on_names_of_the_network_labels_or_notes():
     [
         {"parameters": parameters(w1=parameter([[3, -2], [-4, 2]], "INT3"))},
         {"parameters": parameters(steps=parameter([[-1, 1, 3], [-3, 0, 5]], "INT4"))},
-        {"tensors": tensors(scores=tensor(2, "INT7"))},
+        {"values": values(scores=value(2, "INT7"))},
         {"parameters": parameters(w1=parameter([[3, -2], [-4, 1]], "INT4"))},
         {"quantizer": (HostOp("Quant", tuple(np.float32([0.5, 0, 0, 15]))),)},
         {"head": SMALL.head[:1]},
@@ -293,8 +317,8 @@ def test_the_id_does_not_depend_on_names_of_the_network_labels_or_notes():
         {"head": (SMALL.head[0], HostOp("Sub", SMALL.head[1].operands))},
         {"sample_shape": (1, 3)},
         {
-            "tensors": WITH_CLASS,
-            "nodes": (*SMALL.nodes, ArgMax("argmax", "scores", "class")),
+            "values": WITH_CLASS,
+            "nodes": (*SMALL.nodes, Node("argmax", ArgMax(), ("scores",), ("class",))),
             "output": "class",
         },
     ],

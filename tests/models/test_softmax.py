@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_network import SMALL, small_network, tensor, tensors
+from small_network import SMALL, small_network, value, values
 
-from bitfold.models.network import Network, Softmax
-from bitfold.models.softmax import scaled
+from bitfold.models.network import Network
+from bitfold.models.node import Node
+from bitfold.models.ops import Softmax
+from bitfold.models.ops.softmax import scaled
 
 Q3_3 = np.array(list(product(range(-32, 32), repeat=3)), np.int64)
 """All scores of three classes in signed Q3.3."""
@@ -20,7 +21,7 @@ CLASSES = (2, 3, 10, 64)
 
 
 def softmax(scale: float, form: str = "reduced") -> Softmax:
-    return Softmax("softmax", "scores", "shares", *scaled(scale, form), form)
+    return Softmax(*scaled(scale, form), form)
 
 
 def exact(scores: np.ndarray, scale: float) -> np.ndarray:
@@ -42,7 +43,7 @@ def keeps_order(scores: np.ndarray, shares: np.ndarray) -> bool:
 
 def check(scores: np.ndarray, scale: float) -> float:
     """All that the reduced form promises, and its mean absolute error."""
-    shares = softmax(scale)(scores)
+    shares = softmax(scale).shares(scores)
     assert shares.dtype == np.int64
     assert (shares.sum(axis=1) == 255).all() and shares.min() >= 0
     np.testing.assert_array_equal(shares.argmax(axis=1), scores.argmax(axis=1))
@@ -75,7 +76,7 @@ def test_any_scores_keep_sum_argmax_and_order(scores, scale):
 
 
 def test_equal_scores_have_equal_shares_but_for_the_rest():
-    shares = softmax(0.1)(np.full((1, 64), -5, np.int64))[0]
+    shares = softmax(0.1).shares(np.full((1, 64), -5, np.int64))[0]
     assert (shares[1:] == 3).all() and shares[0] == 255 - 63 * 3
 
 
@@ -84,7 +85,7 @@ def test_scores_in_q4_4_are_those_of_the_published_integers():
     table = [255 * 2**16 * 64 // (256 * (64 + i + 1)) for i in range(64)]
     assert scaled(1 / 16) == (369, 7)
     scores = np.random.default_rng(0).integers(-128, 128, (500, 5))
-    for row, shares in zip(scores.tolist(), softmax(1 / 16)(scores).tolist(), strict=True):
+    for row, shares in zip(scores.tolist(), softmax(1 / 16).shares(scores).tolist(), strict=True):
         powers = []
         for z in row:
             t = (max(row) - z) * 369
@@ -108,16 +109,16 @@ def test_the_scale_is_kept_to_nine_bits(form, scale):
 @pytest.mark.parametrize("scale", [10.0, 1e30])
 def test_a_scale_beyond_all_shares_leaves_one(scale):
     scores = np.array([[3, 4, 3], [-5, -5, -6]], np.int64)
-    assert softmax(scale)(scores)[0].tolist() == [0, 255, 0]
-    assert softmax(scale)(scores)[1][2] == 0
+    assert softmax(scale).shares(scores)[0].tolist() == [0, 255, 0]
+    assert softmax(scale).shares(scores)[1][2] == 0
 
 
 def test_a_scale_of_almost_nothing_makes_all_alike():
-    assert softmax(1e-30)(np.array([[2**31, 0]], np.int64)).tolist() == [[130, 125]]
+    assert softmax(1e-30).shares(np.array([[2**31, 0]], np.int64)).tolist() == [[130, 125]]
 
 
 def test_no_sample_has_no_shares():
-    assert softmax(0.1)(np.zeros((0, 3), np.int64)).shape == (0, 3)
+    assert softmax(0.1).shares(np.zeros((0, 3), np.int64)).shape == (0, 3)
 
 
 # The plain form.
@@ -128,7 +129,7 @@ def test_the_plain_form_is_the_parabola_in_q4_4():
         e = 256 + 16 * z + -(-z * z // 2)
         assert e == int(np.ceil(256 * (1 + z / 16 + (z / 16) ** 2 / 2)))
         # The same against a score of 0, whose e is 256.
-        share = 255 - min(softmax(1 / 16, "plain")(np.array([[z, 0]], np.int64))[0])
+        share = 255 - min(softmax(1 / 16, "plain").shares(np.array([[z, 0]], np.int64))[0])
         assert abs(share / 255 - max(e, 256) / (e + 256)) < 0.02
 
 
@@ -137,7 +138,7 @@ def test_the_plain_form_is_right_within_its_domain(classes):
     random = np.random.default_rng(classes)
     scores = random.integers(-16, 17, (100_000, classes))
     plain = softmax(1 / 16, "plain")
-    shares = plain(scores)
+    shares = plain.shares(scores)
     assert not len(plain.outside(scores)) and not len(plain.changed(scores))
     assert (shares.sum(axis=1) == 255).all() and shares.min() >= 0
     np.testing.assert_array_equal(shares.argmax(axis=1), scores.argmax(axis=1))
@@ -146,7 +147,7 @@ def test_the_plain_form_is_right_within_its_domain(classes):
 
 def test_the_plain_form_names_what_it_gets_wrong_beyond_its_domain():
     plain = softmax(1 / 8, "plain")
-    shares = plain(Q3_3)
+    shares = plain.shares(Q3_3)
     assert (shares.sum(axis=1) == 255).all()
     changed = plain.changed(Q3_3)
     # Brute force: the parabola in real numbers, of the same scores.
@@ -166,8 +167,8 @@ def test_the_plain_form_names_what_it_gets_wrong_beyond_its_domain():
 def shared(form: str = "reduced", scale: float = 0.3) -> Network:
     """SMALL with the shares of its scores."""
     return small_network(
-        tensors=tensors(shares=tensor(2, "UINT8")),
-        nodes=(*SMALL.nodes, replace(softmax(scale, form), input="scores")),
+        values=values(shares=value(2, "UINT8")),
+        nodes=(*SMALL.nodes, Node("softmax", softmax(scale, form), ("scores",), ("shares",))),
         output="shares",
         head=(),
     )
@@ -181,7 +182,9 @@ def test_a_saved_network_comes_back_with_its_softmax(form, tmp_path):
     assert loaded.nodes[-1] == network.nodes[-1]
     assert loaded.id == network.id
     x = np.random.default_rng(0).integers(0, 4, (20, 3))
-    np.testing.assert_array_equal(loaded(x), network.nodes[-1](network.trace(x)["scores"]))
+    np.testing.assert_array_equal(
+        loaded(x), network.nodes[-1].op.shares(network.trace(x)["scores"])
+    )
 
 
 def test_the_id_depends_on_the_softmax():
@@ -215,4 +218,4 @@ def test_a_network_says_which_classes_a_plain_softmax_changes():
 
 def test_e_is_the_base():
     scores = np.array([[100, 0]], np.int64)
-    assert softmax(0.01)(scores)[0, 1] == pytest.approx(255 / (1 + np.e), abs=2)
+    assert softmax(0.01).shares(scores)[0, 1] == pytest.approx(255 / (1 + np.e), abs=2)

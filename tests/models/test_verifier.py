@@ -9,18 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_networks import random_inputs, random_network, random_shape
-from small_network import SMALL, nodes, parameter, parameters, small_network, tensor, tensors
+from small_network import SMALL, nodes, parameter, parameters, small_network, value, values
 
+from bitfold.models.encoding import Encoding
 from bitfold.models.errors import NetworkError
-from bitfold.models.network import ArgMax, Softmax, Threshold
+from bitfold.models.node import Node
+from bitfold.models.ops import Add, ArgMax, Dense, Softmax, Threshold
+from bitfold.models.value import Value
 
-SOFTMAX = Softmax("softmax", "scores", "shares", 369, 7)
+SOFTMAX = Node("softmax", Softmax(369, 7), ("scores",), ("shares",))
 
 
-def with_softmax(node: Softmax, encoding: str = "UINT8") -> dict:
+def with_softmax(node: Node, encoding: str = "UINT8") -> dict:
     """What makes shares of the scores of SMALL."""
-    shares = tensors(shares=tensor(2, encoding))
-    return {"tensors": shares, "nodes": (*SMALL.nodes, node), "output": "shares"}
+    shares = values(shares=value(2, encoding))
+    return {"values": shares, "nodes": (*SMALL.nodes, node), "output": "shares"}
 
 
 REFUSALS = {
@@ -30,26 +33,96 @@ REFUSALS = {
     ),
     "an input that is not declared": (
         {"input": "y"},
-        "the network's input: tensor 'y' is not decl",
+        "the network's input: value 'y' is not declared",
     ),
     "no layers": ({"nodes": (), "output": "x"}, "small: there are no layers"),
-    "an output that is not the last": ({"output": "sums"}, "small: output sums is not what the la"),
+    "an output in the middle": (
+        {"output": "sums"},
+        "small: value scores is never used; leave it out, and what makes it",
+    ),
+    "an output that nothing makes": (
+        {"output": "x"},
+        "small: output x is not what any layer makes",
+    ),
     "one label": ({"labels": ("this",)}, "small: one class name is not a classification"),
-    "a tensor that is not declared": ({"nodes": nodes(1, input="no")}, "fc0: tensor 'no' is not"),
-    "a target that is not declared": ({"nodes": nodes(1, output="no")}, "fc0: tensor 'no' is not"),
-    "a tensor read too early": ({"nodes": nodes(1, input="levels")}, "fc0: reads levels before it"),
-    "a tensor written twice": ({"nodes": nodes(2, output="sums")}, "act0: writes sums a second"),
+    "a value that is not declared": (
+        {"nodes": nodes(1, inputs=("no",))},
+        "fc0: value 'no' is not declared",
+    ),
+    "a target that is not declared": (
+        {"nodes": nodes(1, outputs=("no",))},
+        "fc0: value 'no' is not declared",
+    ),
+    "a value read too early": (
+        {"nodes": nodes(1, inputs=("levels",))},
+        "fc0: reads levels before it is made",
+    ),
+    "a value made twice": (
+        {"nodes": nodes(2, outputs=("sums",))},
+        "small: 2 values are called sums; give each a name of its own",
+    ),
+    "a node that makes the input": (
+        {"nodes": nodes(0, outputs=("x",))},
+        "small: 2 values are called x; give each a name of its own",
+    ),
+    "two nodes of one name": (
+        {"nodes": nodes(3, name="fc0")},
+        "small: 2 nodes are called fc0; give each a name of its own",
+    ),
+    "a node that leads nowhere": (
+        {
+            "values": values(aside=value(2, "INT3")),
+            "nodes": (*SMALL.nodes, Node("aside", Dense(), ("signs",), ("aside",), ("w0",))),
+        },
+        "small: value aside is never used; leave it out, and what makes it",
+    ),
+    "a value that nothing makes": (
+        {"values": values(spare=value(2, "INT3"))},
+        "small: value spare is never used; leave it out",
+    ),
+    "a parameter that nothing takes": (
+        {"parameters": parameters(spare=parameter([[1]], "INT3"))},
+        "small: parameter spare is never used; leave it out",
+    ),
+    "a value without elements": (
+        {"values": values(sums=Value((2, 0), Encoding.of("INT3")))},
+        r"fc0: sums has shape \(2, 0\); each axis is 1 or more",
+    ),
+    "a layer of two inputs": (
+        {"nodes": nodes(1, inputs=("signs", "signs"))},
+        "fc0: Dense reads 1 values, not 2",
+    ),
+    "a sum of one input": (
+        {"nodes": nodes(2, op=Add(), parameters=())},
+        "act0: Add reads 2 or more values, not 1",
+    ),
+    "a layer of two outputs": (
+        {"nodes": nodes(1, outputs=("sums", "levels"))},
+        "small: 2 values are called levels",
+    ),
+    "a layer without weights": (
+        {"nodes": nodes(1, parameters=())},
+        r"fc0: Dense takes 1 parameters \(weights\), not 0",
+    ),
+    "a sum with weights": (
+        {"nodes": nodes(1, op=Add(), inputs=("signs", "signs"))},
+        r"fc0: Add takes 0 parameters \(none\), not 1",
+    ),
     "a weight that is missing": (
-        {"nodes": nodes(1, weight="w7")},
+        {"nodes": nodes(1, parameters=("w7",))},
         "fc0: parameter 'w7' is missing",
     ),
     "thresholds that are missing": (
-        {"nodes": nodes(2, thresholds="t7")},
+        {"nodes": nodes(2, parameters=("t7",))},
         "act0: parameter 't7' is missing",
     ),
     "a weight of another shape": (
         {"parameters": parameters(w1=parameter([[1, 1, 1], [1, 1, 1]], "INT3"))},
-        "fc1: weight w1 is 2x3, but the layer has 2 rows and 2 columns",
+        "fc1: its weights are 2x3, but its input has 2 elements",
+    ),
+    "a weight of more rows": (
+        {"parameters": parameters(w1=parameter([[1, 1], [1, 1], [1, 1]], "INT3"))},
+        r"fc1: scores is declared as 2 of INT6 .*, but Dense makes 3 of UINT3 \(0\.\.7\)",
     ),
     "a weight outside its encoding": (
         {"parameters": parameters(w1=parameter([[3, 4], [0, 1]], "INT3"))},
@@ -68,16 +141,18 @@ REFUSALS = {
         r"steps: parameters are integer matrices, this one is int32 \(2,\)",
     ),
     "accumulators that overflow": (
-        {"tensors": tensors(scores=tensor(2, "INT4"))},
-        r"fc1: accumulators reach -12\.\.9, outside INT4 \(-8\.\.7\); declare INT5",
+        {"values": values(scores=value(2, "INT4"))},
+        r"fc1: scores is declared as 2 of INT4 \(-8\.\.7\), but Dense makes 2 of INT5 "
+        r"\(-16\.\.15\), with values of -12\.\.9",
     ),
     "accumulators of more than 32 bits": (
         {"parameters": parameters(w1=parameter(np.full((2, 2), 2**31 - 1), "INT32"))},
-        r"fc1: accumulators reach 0\.\.12884901882, outside INT6.*at most 32 bits: use fewer",
+        r"fc1: it reaches 0\.\.12884901882, but an integer has at most 32 bits: use fewer inputs",
     ),
     "accumulators that overflow below only": (
-        {"tensors": tensors(sums=tensor(2, "UINT3"))},
-        r"fc0: accumulators reach -3\.\.3, outside UINT3 \(0\.\.7\); declare INT3",
+        {"values": values(sums=value(2, "UINT3"))},
+        r"fc0: sums is declared as 2 of UINT3 \(0\.\.7\), but Dense makes 2 of INT3 \(-4\.\.3\), "
+        r"with values of -3\.\.3",
     ),
     "thresholds for other channels": (
         {"parameters": parameters(steps=parameter([[1], [2], [3]], "INT4"))},
@@ -85,69 +160,76 @@ REFUSALS = {
     ),
     "thresholds that turn back": (
         {"parameters": parameters(steps=parameter([[1, 2, 3], [1, 3, 2]], "INT4"))},
-        "act0: thresholds steps do not ascend",
+        "act0: its thresholds do not ascend",
+    ),
+    "a step of two between three levels": (
+        {"nodes": nodes(2, op=Threshold(-1, 2))},
+        "act0: step 2 from -1 with 3 thresholds; "
+        r"the step is 1, or 2 from -1 with one threshold \(bipolar\)",
     ),
     "more levels than the encoding has": (
-        {"tensors": tensors(levels=tensor(2, "BINARY"))},
-        r"act0: 3 thresholds above 0 reach 3, outside BINARY \(0\.\.1\)",
+        {"values": values(levels=value(2, "BINARY"))},
+        r"act0: levels is declared as 2 of BINARY \(0\.\.1\), but Threshold makes 2 of UINT2 "
+        r"\(0\.\.3\), with values of 0\.\.3$",
     ),
     "a base below the encoding": (
-        {"nodes": nodes(2, base=-1)},
-        r"act0: 3 thresholds above -1 reach 2, outside UINT2",
+        {"nodes": nodes(2, op=Threshold(-1))},
+        r"act0: levels is declared as 2 of UINT2 \(0\.\.3\), but Threshold makes 2 of INT3 "
+        r"\(-4\.\.3\), with values of -1\.\.2$",
     ),
     "a threshold of another width": (
-        {"tensors": tensors(levels=tensor(3, "UINT2"))},
-        "act0: 2 rows of thresholds for 2 channels",
+        {"values": values(levels=value(3, "UINT2"))},
+        "act0: levels is declared as 3 of UINT2 .*, but Threshold makes 2 of UINT2",
     ),
     "a class too small for the classes": (
         {
-            "tensors": tensors(**{"class": tensor(2, "BINARY")}),
-            "nodes": (*SMALL.nodes, ArgMax("argmax", "scores", "class")),
+            "values": values(**{"class": value(2, "BINARY")}),
+            "nodes": (*SMALL.nodes, Node("argmax", ArgMax(), ("scores",), ("class",))),
             "output": "class",
         },
-        "argmax: the index of 2 classes is one integer up to 1, but class is 2 of BINARY",
+        "argmax: class is declared as 2 of BINARY .*, but ArgMax makes 1 of BINARY",
     ),
     "a class chosen in the middle": (
         {
-            "tensors": tensors(**{"class": tensor(1, "UINT2"), "end": tensor(1, "UINT2")}),
+            "values": values(**{"class": value(1, "UINT2"), "end": value(1, "UINT2")}),
             "nodes": (
                 *SMALL.nodes,
-                ArgMax("argmax", "scores", "class"),
-                Threshold("after", "class", "end", "split", 0),
+                Node("argmax", ArgMax(), ("scores",), ("class",)),
+                Node("after", Threshold(0), ("class",), ("end",), ("split",)),
             ),
             "output": "end",
         },
-        "argmax: only the last layer can choose the class",
+        "argmax: only the last layer can be ArgMax",
     ),
     "a softmax of one class": (
         {
-            "tensors": tensors(one=tensor(1, "INT6"), shares=tensor(1, "UINT8")),
+            "values": values(one=value(1, "INT6"), shares=value(1, "UINT8")),
             "parameters": parameters(w1=parameter([[3, -2]], "INT3")),
-            "nodes": (*nodes(3, output="one"), replace(SOFTMAX, input="one")),
+            "nodes": (*nodes(3, outputs=("one",)), replace(SOFTMAX, inputs=("one",))),
             "output": "shares",
         },
         "softmax: softmax of 1 classes; it takes 2 to 64: leave the scores to the host",
     ),
     "a softmax of 65 classes": (
         {
-            "tensors": tensors(many=tensor(65, "INT6"), shares=tensor(65, "UINT8")),
+            "values": values(many=value(65, "INT6"), shares=value(65, "UINT8")),
             "parameters": parameters(w1=parameter([[3, -2]] * 65, "INT3")),
-            "nodes": (*nodes(3, output="many"), replace(SOFTMAX, input="many")),
+            "nodes": (*nodes(3, outputs=("many",)), replace(SOFTMAX, inputs=("many",))),
             "output": "shares",
         },
         "softmax: softmax of 65 classes; it takes 2 to 64: leave the scores to the host",
     ),
     "shares of another encoding": (
         with_softmax(SOFTMAX, "INT9"),
-        "softmax: the shares of 2 classes are as many of UINT8, but shares is 2 of INT9",
+        "softmax: shares is declared as 2 of INT9 .*, but Softmax makes 2 of UINT8",
     ),
     "a softmax of another form": (
-        with_softmax(replace(SOFTMAX, form="exact")),
+        with_softmax(replace(SOFTMAX, op=Softmax(369, 7, "exact"))),
         "softmax: form 'exact' is unknown; known: reduced, plain",
     ),
     **{
         f"a softmax of multiplier {multiplier} and shift {shift}": (
-            with_softmax(replace(SOFTMAX, multiplier=multiplier, shift=shift)),
+            with_softmax(replace(SOFTMAX, op=Softmax(multiplier, shift))),
             f"softmax: multiplier {multiplier} and shift {shift} are outside 256..511 and 0..63",
         )
         for multiplier, shift in ((255, 7), (512, 7), (369, -1), (369, 64))
@@ -155,11 +237,11 @@ REFUSALS = {
     "a softmax in the middle": (
         {
             **with_softmax(SOFTMAX),
-            "tensors": tensors(shares=tensor(2, "UINT8"), **{"class": tensor(1, "BINARY")}),
-            "nodes": (*SMALL.nodes, SOFTMAX, ArgMax("argmax", "shares", "class")),
+            "values": values(shares=value(2, "UINT8"), **{"class": value(1, "BINARY")}),
+            "nodes": (*SMALL.nodes, SOFTMAX, Node("argmax", ArgMax(), ("shares",), ("class",))),
             "output": "class",
         },
-        "softmax: only the last layer can be a softmax",
+        "softmax: only the last layer can be Softmax",
     ),
 }
 
@@ -174,5 +256,5 @@ def test_the_verifier_refuses(changes, message):
 @given(shape=st.integers(0, 2**32 - 1), seed=st.integers(0, 2**32 - 1))
 def test_no_input_leaves_the_encodings_that_the_verifier_accepts(shape, seed):
     network = random_network(random_shape(shape), seed)
-    for name, values in network.trace(random_inputs(network, 20, seed)).items():
-        network.tensors[name].encoding.check(values, name)
+    for name, integers in network.trace(random_inputs(network, 20, seed)).items():
+        network.values[name].encoding.check(integers, name)

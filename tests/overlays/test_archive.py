@@ -21,7 +21,7 @@ from bitfold.models.cache import Cache
 from bitfold.models.errors import BundleError
 from bitfold.overlays import archive as archives
 from bitfold.overlays.bundle import Bundle
-from bitfold.overlays.dataflow import Fold
+from bitfold.overlays.dataflow.fold import Fold
 
 SHAPE = Shape((6, 4, 3), ("UINT4", "BIPOLAR"), ("INT3", "BIPOLAR"), None, False, False)
 OPEN = """

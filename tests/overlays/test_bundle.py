@@ -13,10 +13,10 @@ import pytest
 from random_networks import Shape, random_inputs, random_network
 
 from bitfold.build.compiler import compile_dataflow
-from bitfold.build.dataflow import plan
+from bitfold.build.dataflow import lower
 from bitfold.models.errors import BundleError, OutputError
-from bitfold.overlays.bundle import MANIFEST, Bundle
-from bitfold.overlays.dataflow import Fold
+from bitfold.overlays.bundle import DESIGN, FORMAT, MANIFEST, Bundle
+from bitfold.overlays.dataflow.fold import Fold
 
 SHAPE = Shape((6, 4, 3), ("UINT4", "BIPOLAR"), ("INT3", "BIPOLAR"), None, False, False)
 NETWORK = random_network(SHAPE, 1)
@@ -47,13 +47,13 @@ def copy(made, tmp_path) -> Path:
 
 def test_what_was_compiled_comes_back(made):
     bundle = Bundle.load(made)
-    overlay = plan(NETWORK, FOLDING)
+    overlay = lower(NETWORK, FOLDING)
     assert (bundle.kind, bundle.name, bundle.path) == ("dataflow", "random", made)
-    assert bundle.folding == FOLDING
-    assert bundle.layers == ("fc0", "fc1")
-    assert (bundle.input, bundle.output) == (overlay.input, overlay.output)
-    assert bundle.latency_cycles == overlay.latency_cycles
-    assert bundle.initiation_interval == overlay.initiation_interval
+    assert bundle.design.folding == FOLDING
+    assert bundle.design.layers == ("fc0", "fc1")
+    assert (bundle.design.input, bundle.design.output) == (overlay.input, overlay.output)
+    assert bundle.design.latency_cycles == overlay.latency_cycles
+    assert bundle.design.initiation_interval == overlay.initiation_interval
     assert bundle.clock_mhz == 100
     assert bundle.network.id == NETWORK.id
     x = random_inputs(NETWORK, 5, 0)
@@ -69,13 +69,23 @@ def test_packages_come_before_the_modules_that_use_them(made):
 
 def test_the_manifest_says_what_the_bundle_is(made):
     manifest = json.loads((made / MANIFEST).read_text())
-    assert manifest["format"] == 2
+    assert manifest["format"] == FORMAT == 2
     assert manifest["network_id"] == NETWORK.id
-    assert manifest["folding"] == {"fc0": [2, 3, 0], "fc1": [1, 4, 0]}
-    assert manifest["input"] == {"elements": 6, "encoding": "UINT4"}
     assert set(manifest["files"]) == set(files_of(made)) - {MANIFEST}
     assert (made / "images/build_id.hex").read_text().strip() == manifest["build_id"]
     assert len(manifest["build_id"]) == 32
+
+
+def test_the_bundle_holds_its_design(made):
+    document = json.loads((made / DESIGN).read_text())
+    assert document["input"] == {"elements": 6, "encoding": "UINT4"}
+    folds = {said["name"]: said["fold"] for said in document["stages"]}
+    assert folds["fc0"] == {"pe": 2, "simd": 3, "unrolled": 0}
+    assert folds["fc1"] == {"pe": 1, "simd": 4, "unrolled": 0}
+    design, overlay = Bundle.load(made).design, lower(NETWORK, FOLDING)
+    assert (design.stages, design.edges) == (overlay.stages, overlay.edges)
+    x = random_inputs(NETWORK, 50, 1)
+    np.testing.assert_array_equal(design(x), NETWORK(x))
 
 
 @pytest.mark.parametrize("damage", ["changed", "missing", "truncated", "emptied"])
@@ -122,17 +132,11 @@ def test_a_damaged_manifest_is_refused(damage, copy):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("latency_cycles", 1),
-        ("initiation_interval", 1),
         ("clock_mhz", 1000),
         ("kind", "offload"),
         ("name", "another"),
         ("build_id", "0" * 32),
         ("network_id", "0" * 32),
-        ("input", {"elements": 5, "encoding": "UINT4"}),
-        ("output", {"elements": 3, "encoding": "UINT8"}),
-        ("folding", {"fc0": [1, 1], "fc1": [1, 1]}),
-        ("layers", ["fc1", "fc0"]),
         ("files", {}),
     ],
 )
@@ -144,10 +148,12 @@ def test_any_change_of_the_manifest_is_found(key, value, copy):
         Bundle.load(copy)
 
 
-def test_another_format_is_refused_with_the_one_that_is_read(copy):
+@pytest.mark.parametrize("number", [1, 3])
+def test_another_format_is_refused_with_the_one_that_is_read(number, copy):
     manifest = json.loads((copy / MANIFEST).read_text())
-    (copy / MANIFEST).write_text(json.dumps({**manifest, "format": 1}))
-    with pytest.raises(BundleError, match="bundle format 1, but this bitfold reads 2; compile it"):
+    (copy / MANIFEST).write_text(json.dumps({**manifest, "format": number}))
+    said = f"bundle format {number}, but this bitfold reads 2; compile it again"
+    with pytest.raises(BundleError, match=said):
         Bundle.load(copy)
 
 

@@ -17,7 +17,7 @@ from bitfold.overlays.boards.agreement import check_handoff
 from bitfold.overlays.boards.handoff import handoff
 from bitfold.overlays.boards.system import BOARDS, AddressRange, System
 from bitfold.overlays.bundle import Bundle
-from bitfold.overlays.dataflow import Fold
+from bitfold.overlays.dataflow.fold import Fold
 from bitfold.overlays.offload import Engine
 from bitfold.overlays.registers import ADDRESS_BITS, TABLE, Access
 

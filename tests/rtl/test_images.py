@@ -7,22 +7,24 @@ import pytest
 from random_networks import random_folding, random_network, random_shape
 from stored_integers import Stored, threshold_words, weight_words
 
-from bitfold.build.dataflow import plan
-from bitfold.build.emit import dataflow_images, dataflow_rtl
-from bitfold.models.network import Dense, Threshold
+from bitfold.build.dataflow import lower
+from bitfold.build.emit import dataflow_rtl
+from bitfold.models.node import Node
+from bitfold.models.ops import Dense, Threshold
+from bitfold.overlays.dataflow.storage import design_images
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_weights_and_thresholds_lie_where_the_modules_read_them(seed):
     shape = replace(random_shape(seed), shared_thresholds=bool(seed % 2))
     network = random_network(shape, seed)
-    overlay = plan(network, random_folding(network, seed))
-    images = dataflow_images(network, overlay)
-    instances = parameters_of_instances(dataflow_rtl(network, overlay)["dataflow_core.sv"])
-    nodes = [node for node in network.nodes if isinstance(node, (Dense, Threshold))]
+    design = lower(network, random_folding(network, seed))
+    images = design_images(design)
+    instances = parameters_of_instances(dataflow_rtl(network, design)["dataflow_core.sv"])
+    nodes = [node for node in network.nodes if isinstance(node.op, (Dense, Threshold))]
     assert len(nodes) == len(instances) == len(images)
     for node, parameters in zip(nodes, instances):
-        if isinstance(node, Dense):
+        if isinstance(node.op, Dense):
             words = [int(word, 16) for word in images[parameters["WEIGHTS"]].split()]
             assert words == expected_weights(network, node, parameters)
         else:
@@ -40,18 +42,18 @@ def parameters_of_instances(core: str) -> list[dict]:
     return found
 
 
-def expected_weights(network, node: Dense, parameters: dict) -> list[int]:
-    rows = network.parameters[node.weight].values.tolist()
+def expected_weights(network, node: Node, parameters: dict) -> list[int]:
+    rows = network.parameter(node, "weights").values.tolist()
     assert (len(rows), len(rows[0])) == (parameters["ROWS"], parameters["COLUMNS"])
     kind = Stored(parameters["WEIGHT_ENCODING"], parameters["WEIGHT_BITS"])
     return weight_words(rows, kind, parameters["PE"], parameters["SIMD"])
 
 
-def expected_thresholds(network, node: Threshold, parameters: dict) -> dict[int, int]:
-    channels = network.parameters[node.thresholds].values.tolist()
+def expected_thresholds(network, node: Node, parameters: dict) -> dict[int, int]:
+    channels = network.parameter(node, "thresholds").values.tolist()
     count = parameters["FOLDS"] * parameters["PE"]
     assert len(channels) in (1, count)
-    never = network.tensors[node.input].encoding.maximum + 1
+    never = network.values[node.input].encoding.maximum + 1
     levels = (1 << parameters["BITS"]) - 1
     padded = [row + [never] * (levels - len(row)) for row in channels]
     if len(channels) == 1:

@@ -12,8 +12,9 @@ from streams_case import packed
 from verilator_lint import lint
 
 from bitfold.build.compiler import DATAFLOW_RTL, OFFLOAD_RTL
-from bitfold.build.dataflow import plan
-from bitfold.build.emit import dataflow_images, dataflow_rtl, engine_rtl
+from bitfold.build.dataflow import lower
+from bitfold.build.emit import dataflow_rtl, engine_rtl
+from bitfold.overlays.dataflow.storage import design_images
 from bitfold.overlays.offload import Engine
 
 SHELL = RTL / "shell"
@@ -232,8 +233,8 @@ def write_engine(engine: Engine, folder: Path) -> list[Path]:
 
 def write_overlay(network, folding, folder: Path) -> list[Path]:
     """The sources of an overlay, packages first; its images lie beside what is generated."""
-    overlay = plan(network, folding)
-    for files in (dataflow_rtl(network, overlay), dataflow_images(network, overlay)):
+    design = lower(network, folding)
+    for files in (dataflow_rtl(network, design), design_images(design)):
         for name, text in files.items():
             (folder / name).write_text(text)
     (folder / "build_id.hex").write_text("0123456789abcdef0123456789abcdef\n")

@@ -9,7 +9,7 @@ import pytest
 from cocotb_build import RTL, build, run
 from stored_integers import join
 
-from bitfold.models.softmax import Softmax
+from bitfold.models.ops.softmax import Softmax
 from bitfold.overlays.program import Head, encode
 
 SOURCES = [
@@ -142,11 +142,11 @@ def layers(rows: int, lanes: int) -> list[Layer]:
         *(Layer(Head.RAW, 3, 17, 2, weight_bipolar=True, input_bipolar=x) for x in (False, True)),
         *(Layer(Head.ARGMAX, size, 6, 20) for size in (1, 2, rows - 1, rows)),
         *(
-            Layer(Head.SOFTMAX, size, 8, 8, softmax=Softmax("softmax", "", "", *scale))
+            Layer(Head.SOFTMAX, size, 8, 8, softmax=Softmax(*scale))
             for size in (2, rows - 1, rows)
             for scale in ((369, 0), (369, 2), (511, 34), (256, 63))
         ),
-        Layer(Head.SOFTMAX, 3, 8, 8, base=5, softmax=Softmax("softmax", "", "", 401, 3)),
+        Layer(Head.SOFTMAX, 3, 8, 8, base=5, softmax=Softmax(401, 3)),
         Layer(Head.THRESHOLD, 2 * rows, 1, 1),
         Layer(Head.THRESHOLD, rows, 1, 20),
     ]

@@ -8,7 +8,7 @@ from cocotb_build import RTL
 from stored_integers import Stored, bipolar, signed, unsigned
 from stream_case import StreamCase, judge, steady
 
-from bitfold.models.softmax import Softmax, scaled
+from bitfold.models.ops.softmax import Softmax, scaled
 
 SOURCES = [*sorted((RTL / "common").glob("softmax*.sv")), RTL / "dataflow" / "softmax.sv"]
 
@@ -30,7 +30,7 @@ def test_shares_are_those_of_the_integer_reference(rows, x: Stored, form):
     rng = random.Random(rows)
     # Six octaves between the extremes, which leave nothing to the lower, or 3 on either side.
     scale = 6 / max(abs(x.values[0]), x.values[-1])
-    softmax = Softmax("softmax", "scores", "shares", *scaled(scale, form), form)
+    softmax = Softmax(*scaled(scale, form), form)
     count = 20 if rows < 16 else 6
     frames = [x.draw(rng, rows) for _ in range(count)]
     frames += [[value] * rows for value in (x.values[0], x.values[-1])]
@@ -40,7 +40,7 @@ def test_shares_are_those_of_the_integer_reference(rows, x: Stored, form):
         frames += [
             [middle + rng.randrange(-spread, spread) for _ in range(rows)] for _ in range(count)
         ]
-    shares = softmax(np.array(frames, np.int64))
+    shares = softmax.shares(np.array(frames, np.int64))
     case = StreamCase(
         [x.beats(frame, 1) for frame in frames],
         shares.tolist(),

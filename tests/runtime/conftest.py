@@ -10,7 +10,7 @@ from random_networks import Shape, random_network
 from bitfold.build.compiler import compile_dataflow
 from bitfold.models.network import Network
 from bitfold.overlays.bundle import Bundle
-from bitfold.overlays.dataflow import Fold
+from bitfold.overlays.dataflow.fold import Fold
 
 SHAPE = Shape((8, 6, 5), ("UINT4", "BIPOLAR"), ("INT3", "BIPOLAR"), None, False, False)
 

@@ -14,7 +14,7 @@ from bitfold.build.compiler import compile_dataflow
 from bitfold.build.passes.argmax import choose_class_on_chip
 from bitfold.models.errors import BundleError, DeviceError, InputError
 from bitfold.models.host import HostOp
-from bitfold.overlays.dataflow import Fold
+from bitfold.overlays.dataflow.fold import Fold
 from bitfold.runtime import driver, functional, verilator
 from bitfold.runtime.accelerator import Accelerator
 from bitfold.runtime.emulated_board import unplug
@@ -111,8 +111,8 @@ def test_the_overlay_counts_the_cycles_that_were_predicted(bundle, network, cach
     predicted, measured, on_board = calls
     assert measured == on_board
     assert measured.cycles == measured.predicted_cycles == predicted.predicted_cycles
-    assert measured.latency_cycles == bundle.latency_cycles
-    assert measured.initiation_interval == bundle.initiation_interval
+    assert measured.latency_cycles == bundle.design.latency_cycles
+    assert measured.initiation_interval == bundle.design.initiation_interval
     assert measured.frames == predicted.frames == 30
     assert measured.busy_cycles == {"fc0": 30 * 6, "fc1": 30 * 10}
     # fc0 takes 6 cycles a frame and fc1 10: the faster one waits.
@@ -124,7 +124,7 @@ def test_one_frame_has_no_initiation_interval(bundle, network, cache):
     with Accelerator(bundle, "verilated", cache) as accelerator:
         accelerator.run(random_inputs(network, 1, 0))
         assert accelerator.last_call.initiation_interval is None
-        assert accelerator.last_call.latency_cycles == bundle.latency_cycles
+        assert accelerator.last_call.latency_cycles == bundle.design.latency_cycles
 
 
 @pytest.mark.parametrize("latency", [1, 7, 100])
@@ -134,7 +134,7 @@ def test_the_cycles_of_a_call_follow_the_memory(latency, bundle, network, cache)
         accelerator.run(random_inputs(network, 20, 0))
         call = accelerator.last_call
         assert call.cycles == call.predicted_cycles
-        assert call.latency_cycles == bundle.latency_cycles
+        assert call.latency_cycles == bundle.design.latency_cycles
 
 
 def test_a_throughput_test_tells_the_hardwares_figures(bundle, cache):
@@ -147,7 +147,7 @@ def test_a_throughput_test_tells_the_hardwares_figures(bundle, cache):
     assert measured["latency_cycles"] == measured["latency_cycles_predicted"]
     assert measured["initiation_interval"] == measured["initiation_interval_predicted"] == 10
     assert measured["clock_mhz"] == 100
-    assert measured["latency_us"] == bundle.latency_cycles / 100
+    assert measured["latency_us"] == bundle.design.latency_cycles / 100
     assert measured["frames_per_second"] == pytest.approx(200 * 100e6 / measured["cycles"])
     assert predicted["frames_per_second"] == measured["frames_per_second"]
     for key in ("cycles", "latency_cycles", "initiation_interval"):
@@ -172,7 +172,7 @@ def test_a_large_batch_takes_several_calls_and_adds_them_up(bundle, network, cac
     assert call.frames == 30
     assert call.busy_cycles == {"fc0": 30 * 6, "fc1": 30 * 10}
     # Four calls of 7 frames and one of 2.
-    core = 5 * bundle.latency_cycles + (4 * 6 + 1) * bundle.initiation_interval
+    core = 5 * bundle.design.latency_cycles + (4 * 6 + 1) * bundle.design.initiation_interval
     assert call.cycles == call.predicted_cycles == core + 5 * (6 + 1 + 2 * 20)
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
-
 import numpy as np
 import pytest
+from faults import resealed
 from random_networks import random_inputs
 
 from bitfold.models.errors import BuildIdError, DeviceError, StallError
-from bitfold.overlays.bundle import Bundle, write_bundle
 from bitfold.overlays.registers import ABI_VERSION, REGISTERS
 from bitfold.runtime.driver import Driver
 from bitfold.runtime.verilated import CHANNELS, MEMORY_BYTES, Memory, VerilatedDevice
@@ -226,27 +224,14 @@ def test_an_interrupted_call_writes_no_more(device, interrupt):
 
 
 def test_a_core_that_ends_frames_at_the_wrong_beat_is_told(bundle, network, cache, tmp_path):
-    files = {
-        name: (bundle.path / name).read_text()
-        for name in bundle.files
-        if name.startswith(("rtl/", "images/")) and name != "images/build_id.hex"
-    }
-    core = files["rtl/dataflow_core.sv"]
+    name = "rtl/dataflow_core.sv"
+    core = (bundle.path / name).read_text()
     assert core.count("m_axis_tlast = 1'b1;") == 1
-    files["rtl/dataflow_core.sv"] = core.replace("m_axis_tlast = 1'b1;", "m_axis_tlast = 1'b0;")
-    manifest = {
-        "kind": "dataflow",
-        "name": "faulty",
-        "input": {"elements": 8, "encoding": "UINT4"},
-        "output": {"elements": 5, "encoding": bundle.output.encoding.name},
-        "layers": list(bundle.layers),
-        "folding": {name: astuple(fold) for name, fold in bundle.folding.items()},
-        "latency_cycles": 1,
-        "initiation_interval": 1,
-        "clock_mhz": 100,
-    }
-    write_bundle(tmp_path / "faulty", manifest, files=files, network=network)
-    device = VerilatedDevice(Bundle.load(tmp_path / "faulty"), cache=cache)
-    with pytest.raises(DeviceError, match="faulty: The core ended a frame at the wrong beat"):
+    wrong = core.replace("m_axis_tlast = 1'b1;", "m_axis_tlast = 1'b0;")
+    faulty = resealed(bundle, tmp_path / "faulty", {name: wrong})
+    device = VerilatedDevice(faulty, cache=cache)
+    with pytest.raises(
+        DeviceError, match=f"{faulty.name}: The core ended a frame at the wrong beat"
+    ):
         device.run(random_inputs(network, 4, 0))
     device.close()

@@ -50,7 +50,7 @@ def call(overlay, bundle, network):
         destination = (
             allocate((40,), np.uint64, cacheable=1) if destination is None else destination
         )
-        source[:] = bundle.input.pack(x).reshape(-1)
+        source[:] = bundle.design.input.pack(x).reshape(-1)
         if forget != "flush":
             source.flush()
         ip.write(R.SOURCE.offset, source.physical_address)
@@ -61,7 +61,7 @@ def call(overlay, bundle, network):
             pass
         if forget != "invalidate":
             destination.invalidate()
-        return bundle.output.unpack(np.array(destination))
+        return bundle.design.output.unpack(np.array(destination))
 
     return make
 

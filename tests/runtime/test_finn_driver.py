@@ -60,11 +60,11 @@ def test_an_engine_runs_the_network_that_it_is_given(engine):
 def test_shapes_and_encodings_are_those_of_the_network(overlay, bundle):
     assert (overlay.num_inputs, overlay.num_outputs) == (1, 1)
     assert (overlay.idt().name, overlay.ishape_normal()) == ("UINT4", (7, 8))
-    assert overlay.odt().name == bundle.output.encoding.name
+    assert overlay.odt().name == bundle.design.output.encoding.name
     assert overlay.oshape_normal() == (7, 5)
     # 8 inputs of 4 bits are half a beat of 8 bytes, and take one.
     assert overlay.ishape_packed() == (7, 8)
-    assert overlay.oshape_packed() == (7, bundle.output.beats * 8)
+    assert overlay.oshape_packed() == (7, bundle.design.output.beats * 8)
     overlay.batch_size = 2
     assert overlay.ishape_normal(0) == (2, 8)
     assert overlay.execute(np.zeros((2, 8))).shape == overlay.oshape_normal(0) == (2, 5)
@@ -83,7 +83,7 @@ def test_throughput_is_that_of_the_clock_and_not_of_the_simulation(device, bundl
     assert told["runtime[ms]"] == pytest.approx(cycles / 100e6 * 1e3)
     assert told["throughput[images/s]"] == pytest.approx(50 * 100e6 / cycles)
     assert told["DRAM_in_bandwidth[MB/s]"] == pytest.approx(50 * 8 * 100 / cycles)
-    out = 50 * bundle.output.beats * 8
+    out = 50 * bundle.design.output.beats * 8
     assert told["DRAM_out_bandwidth[MB/s]"] == pytest.approx(out * 100 / cycles)
 
 

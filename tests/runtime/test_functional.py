@@ -17,14 +17,17 @@ from random_networks import (
     random_values,
     with_softmax,
 )
-from small_network import small_network, tensor
+from small_network import small_network, value
 
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import InputError, NetworkError
-from bitfold.models.network import ArgMax, Dense, Network, Parameter, Tensor, Threshold
-from bitfold.models.verifier import accumulator_range
+from bitfold.models.network import Network
+from bitfold.models.node import Node
+from bitfold.models.ops import ArgMax, Dense, Threshold
+from bitfold.models.ops.dense import accumulator_range
+from bitfold.models.value import Parameter, Value
 from bitfold.runtime import arithmetic
-from bitfold.runtime.arithmetic import CompiledNetwork, layers_of
+from bitfold.runtime.arithmetic import Applied, CompiledNetwork, layers_of
 from bitfold.runtime.functional import FunctionalDevice
 
 FRAMES = (1, 3, 70)
@@ -33,9 +36,17 @@ CASES = settings(max_examples=150, deadline=None, derandomize=True)
 
 
 def compiled(network: Network, cache: Path, threads: int = 1) -> CompiledNetwork:
-    layers = layers_of(network)
+    layers = layers_of(network.input_value, applied(network))
     assert layers, f"{network.name} should be one that can be compiled"
-    return CompiledNetwork(network, layers, cache, threads)
+    return CompiledNetwork(network, layers, network.last.op, cache, threads)
+
+
+def applied(network: Network) -> list[Applied]:
+    """The ops of a chain, each with its constants."""
+    return [
+        (node.op, [network.parameters[name].values for name in node.parameters])
+        for node in network.nodes
+    ]
 
 
 def check(network: Network, cache: Path, seed: int) -> None:
@@ -48,29 +59,29 @@ def check(network: Network, cache: Path, seed: int) -> None:
 def chain(source: str, size: int, seed: int, *layers) -> Network:
     """A network of `layers`: (rows, weight encoding), (target encoding, levels) or "argmax"."""
     random = np.random.default_rng(seed)
-    tensors = {"x": Tensor(size, Encoding.of(source))}
+    made = {"x": Value((size,), Encoding.of(source))}
     parameters, nodes, here = {}, [], "x"
     for i, layer in enumerate(layers):
-        name, before = f"n{i}", tensors[here]
+        name, before = f"n{i}", made[here]
         if layer == "argmax":
-            tensors[name] = Tensor(1, Encoding.of("UINT8"))
-            nodes.append(ArgMax(name, here, name))
+            made[name] = Value((1,), Encoding.of("UINT8"))
+            nodes.append(Node(name, ArgMax(), (here,), (name,)))
         elif isinstance(layer[0], int):
             encoding = Encoding.of(layer[1])
             weight = random_values(encoding, (layer[0], before.size), random).astype(np.int32)
-            tensors[name] = Tensor(
-                layer[0], Encoding.for_range(*accumulator_range(weight, before.encoding))
-            )
+            sums = Encoding.for_range(*accumulator_range(weight, before.encoding))
+            made[name] = Value((layer[0],), sums)
             parameters[name] = Parameter(weight, encoding)
-            nodes.append(Dense(name, here, name, name))
+            nodes.append(Node(name, Dense(), (here,), (name,), (name,)))
         else:
             low, high = before.encoding.minimum, before.encoding.maximum + 1  # or out of reach
             values = np.sort(random.integers(low, high + 1, (before.size, layer[1])), axis=1)
             parameters[name] = Parameter(values.astype(np.int32), Encoding.for_range(low, high))
-            tensors[name] = Tensor(before.size, Encoding.of(layer[0]))
-            nodes.append(Threshold(name, here, name, name, tensors[name].encoding.minimum))
+            made[name] = Value((before.size,), Encoding.of(layer[0]))
+            op = Threshold.to(made[name].encoding)
+            nodes.append(Node(name, op, (here,), (name,), (name,)))
         here = name
-    return Network("chain", (size,), (), "x", here, tensors, parameters, tuple(nodes), ())
+    return Network("chain", (size,), (), "x", here, made, parameters, tuple(nodes), ())
 
 
 @CASES
@@ -115,7 +126,7 @@ def test_layers_in_any_order_and_of_any_width_are_exact(source, size, layers, ar
     except NetworkError as error:
         assert "is not an integer of at most 32 bits" in str(error)
         return
-    if layers_of(network):
+    if layers_of(network.input_value, applied(network)):
         check(network, cache, seed)
 
 
@@ -147,18 +158,11 @@ def test_of_equal_scores_the_first_is_the_class(cache):
 
 def test_a_layer_that_is_applied_twice_is_exact(cache):
     network = chain("UINT3", 9, 0, (9, "INT4"), ("UINT3", 7), (9, "INT4"))
-    nodes = (*network.nodes[:2], replace(network.nodes[2], weight="n0"))
-    low, high = accumulator_range(network.parameters["n0"].values, Encoding.of("UINT3"))
-    tensors = {**network.tensors, "n2": Tensor(9, Encoding.for_range(low, high))}
-    check(replace(network, nodes=nodes, tensors=tensors), cache, 1)
-
-
-def test_a_layer_that_leads_nowhere_changes_nothing(cache):
-    network = chain("UINT4", 20, 0, ("UINT2", 3), (10, "INT4"))
-    aside = Threshold("aside", "x", "aside", "n0", 0)
-    tensors = {**network.tensors, "aside": network.tensors["n0"]}
-    nodes = (network.nodes[0], aside, network.nodes[1])
-    check(replace(network, tensors=tensors, nodes=nodes), cache, 1)
+    nodes = (*network.nodes[:2], replace(network.nodes[2], parameters=("n0",)))
+    parameters = {name: network.parameters[name] for name in ("n0", "n1")}
+    low, high = accumulator_range(parameters["n0"].values, Encoding.of("UINT3"))
+    values = {**network.values, "n2": Value((9,), Encoding.for_range(low, high))}
+    check(replace(network, nodes=nodes, values=values, parameters=parameters), cache, 1)
 
 
 @pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "uint64"])
@@ -188,18 +192,20 @@ def test_an_integer_outside_the_encoding_is_refused_wherever_it_is(source, kind,
     types = np.iinfo(kind)
     outside = [encoding.minimum - 1, encoding.maximum + 1, types.min, types.max]
     outside += [0] if encoding.is_bipolar else []
-    for value in outside:
-        inside = encoding.minimum <= value <= encoding.maximum and (
-            value or not encoding.is_bipolar
+    for integer in outside:
+        inside = encoding.minimum <= integer <= encoding.maximum and (
+            integer or not encoding.is_bipolar
         )
-        if inside or not types.min <= value <= types.max:
+        if inside or not types.min <= integer <= types.max:
             continue
         for frame, feature in ((0, 0), (1, 36), (69, 16)):
             x = np.full((70, 37), encoding.maximum, np.int64).astype(kind)
             if encoding.maximum > types.max:
                 x[:] = 1
-            x[frame, feature] = value
-            with pytest.raises(InputError, match=rf"value {value} at index \({frame}, {feature}\)"):
+            x[frame, feature] = integer
+            with pytest.raises(
+                InputError, match=rf"value {integer} at index \({frame}, {feature}\)"
+            ):
                 arithmetic(x)
 
 
@@ -225,10 +231,11 @@ def test_no_frames_give_no_outputs(cache):
 
 @pytest.mark.parametrize("encoding", ["UINT31", "UINT32", "INT32"])
 def test_what_32_bit_sums_do_not_hold_is_left_to_numpy(encoding):
-    wide = {**small_network().tensors, "scores": tensor(2, encoding)}
+    wide = {**small_network().values, "scores": value(2, encoding)}
     if encoding.startswith("UINT"):
-        wide = {**small_network().tensors, "x": tensor(3, encoding)}
-    assert layers_of(small_network(tensors=wide)) is None
+        wide = {**small_network().values, "x": value(3, encoding)}
+    network = small_network(values=wide)
+    assert layers_of(network.input_value, applied(network)) is None
 
 
 def test_without_a_compiler_numpy_gives_the_same(bundle, network, cache, monkeypatch, tmp_path):
@@ -239,6 +246,7 @@ def test_without_a_compiler_numpy_gives_the_same(bundle, network, cache, monkeyp
     slow = FunctionalDevice(bundle, tmp_path / "cache")
     np.testing.assert_array_equal(slow.run(x)[0], outputs)
     assert slow.run(x)[1] == call
+    assert slow.run(x[:0])[0].shape == (0, 5)
     assert not (tmp_path / "cache").exists()
     x[8000, 2] = 99
     for device in (fast, slow):

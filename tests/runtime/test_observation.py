@@ -13,7 +13,7 @@ from random_networks import Shape, random_inputs, random_network
 from bitfold.build.compiler import compile_dataflow
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import DeviceError
-from bitfold.overlays.dataflow import Fold
+from bitfold.overlays.dataflow.fold import Fold
 from bitfold.runtime import verilator
 from bitfold.runtime.observation import watch
 from bitfold.runtime.verilated import Memory, VerilatedDevice
@@ -40,13 +40,13 @@ def open_watched(bundle, cache):
 def test_streams_show_every_layer_however_the_memory_hesitates(hesitation, network, open_watched):
     device = open_watched(Memory(hesitation_percent=hesitation, seed=hesitation))
     streams = watch(device.port, [f"bitfold_top.core.stage_{i}" for i in STAGES])
-    assert streams[0].frames(6, network.tensors["fc0"].encoding).shape == (0, 6)
+    assert streams[0].frames(6, network.values["fc0"].encoding).shape == (0, 6)
     x = random_inputs(network, 60, 1)
     trace = network.trace(x)
     for part in (x[:20], x[20:]):  # what is watched goes on from call to call
         device.run(part)
     for name, stream in zip(STAGES.values(), streams):
-        tensor = network.tensors[name]
+        tensor = network.values[name]
         np.testing.assert_array_equal(stream.frames(tensor.size, tensor.encoding), trace[name])
 
 
@@ -59,7 +59,7 @@ def test_lanes_wider_than_a_word_are_whole(cache, tmp_path):
     (stream,) = watch(device.port, ["bitfold_top.core.stage_0"])
     x = random_inputs(network, 9, 2)
     device.run(x)
-    tensor = network.tensors["fc0"]
+    tensor = network.values["fc0"]
     assert stream.beat_bits == 72 * tensor.encoding.bits > 64
     np.testing.assert_array_equal(stream.frames(72, tensor.encoding), network(x))
     device.close()
@@ -76,7 +76,7 @@ def test_beats_that_are_no_frames_are_an_error(network, open_watched):
     (stream,) = watch(device.port, ["bitfold_top.core.stage_0"])
     device.run(random_inputs(network, 5, 1))
     with pytest.raises(DeviceError, match=r"15 beats of \d+ bits are no frames of 7 INT"):
-        stream.frames(7, network.tensors["fc0"].encoding)
+        stream.frames(7, network.values["fc0"].encoding)
     with pytest.raises(DeviceError, match="no frames of 6 BIPOLAR"):
         stream.frames(6, Encoding.of("BIPOLAR"))
 

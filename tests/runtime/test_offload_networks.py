@@ -22,9 +22,12 @@ from random_networks import Shape, random_inputs, random_network, random_shape, 
 from bitfold.build.compiler import make_engine
 from bitfold.build.passes.argmax import choose_class_on_chip
 from bitfold.models.encoding import Encoding
-from bitfold.models.network import Dense, Network, Parameter, Softmax, Tensor
+from bitfold.models.network import Network
+from bitfold.models.node import Node
+from bitfold.models.ops import Dense, Softmax
+from bitfold.models.ops.softmax import scaled
 from bitfold.models.quantization import QUANTIZATIONS
-from bitfold.models.softmax import scaled
+from bitfold.models.value import Parameter, Value
 from bitfold.overlays.offload import Engine
 from bitfold.runtime.accelerator import Accelerator
 from bitfold.runtime.functional import FunctionalDevice
@@ -157,7 +160,7 @@ def test_layers_at_the_borders_of_words_and_blocks_are_exact(engine, frames, dev
 @pytest.mark.parametrize("w", ["BIPOLAR", "BINARY", "TERNARY", "UINT3", "INT8"])
 def test_every_pair_of_encodings_is_exact_at_its_extremes(w, x, device_of):
     network = random_network(Shape((90, 9, 3), (x, x), (w, w), None, False, False), 0)
-    encoding = network.tensors[network.input].encoding
+    encoding = network.input_value.encoding
     extremes = [np.full((1, 90), v) for v in (encoding.minimum, encoding.maximum)]
     inputs = np.concatenate([*extremes, random_inputs(network, 5, 0)])
     check(device_of(SMALL), SMALL, network, inputs, Memory())
@@ -212,13 +215,16 @@ def test_the_engine_turns_any_difference_of_two_scores_into_its_shares(device_of
         quantizer=(),
         input="x",
         output="shares",
-        tensors={
-            "x": Tensor(4, Encoding.of("UINT8")),
-            "s": Tensor(2, Encoding.of("UINT13")),
-            "shares": Tensor(2, Encoding.of("UINT8")),
+        values={
+            "x": Value((4,), Encoding.of("UINT8")),
+            "s": Value((2,), Encoding.of("UINT13")),
+            "shares": Value((2,), Encoding.of("UINT8")),
         },
         parameters={"w": Parameter(weight, Encoding.of("UINT5"))},
-        nodes=(Dense("fc", "x", "s", "w"), Softmax("softmax", "s", "shares", *scaled(6 / 2048))),
+        nodes=(
+            Node("fc", Dense(), ("x",), ("s",), ("w",)),
+            Node("softmax", Softmax(*scaled(6 / 2048)), ("s",), ("shares",)),
+        ),
         head=(),
     )
     check(device_of(SMALL), SMALL, network, x, Memory())

@@ -8,20 +8,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from offload_model import run_program
 from offload_networks import SMALL, dense_network, irisnet, with_wide_activations
 from random_networks import Shape, random_inputs, random_network, random_shape, with_softmax
 
 from bitfold.build.compiler import compile_dataflow, make_engine
 from bitfold.models.errors import OverlayError
-from bitfold.models.network import Dense, Network
-from bitfold.overlays.dataflow import Fold
+from bitfold.models.network import Network
+from bitfold.models.node import Node
+from bitfold.models.ops import Dense
+from bitfold.overlays.dataflow.fold import Fold
 from bitfold.overlays.offload import LEGAL_SIZES, Engine
 from bitfold.overlays.program import DESCRIPTOR_BEATS, decode
 from bitfold.runtime.accelerator import Accelerator
 from bitfold.runtime.library import Library
 from bitfold.runtime.offload.assembler import Program
-from bitfold.runtime.offload.steps import HostStep, split
+from bitfold.runtime.offload.steps import HostStep, run_steps, split
 
 engines = st.builds(
     Engine,
@@ -33,20 +34,14 @@ engines = st.builds(
 )
 
 
-def run_steps(engine: Engine, network: Network, x: np.ndarray) -> np.ndarray:
-    """The network by its steps: programs on the model of the engine, the rest by the host."""
-    for step in split(engine, network):
-        if isinstance(step, HostStep):
-            x = network.apply(step.node, x)
-            continue
-        program, parts = step.program, []
-        for start in range(0, len(x), program.frames):
-            source = program.input.pack(x[start : start + program.frames])
-            beats = program.output.beats
-            left = run_program(engine, program.image, len(program.layers), source, beats)
-            parts.append(program.values(left))
-        x = np.concatenate(parts)
-    return x
+def computed(engine: Engine, network: Network, x: np.ndarray) -> np.ndarray:
+    """The network by its steps: programs on the machine in NumPy, the rest by the host."""
+
+    def run(program: Program, x: np.ndarray) -> np.ndarray:
+        starts = range(0, len(x), program.frames)
+        return np.concatenate([program(engine, x[i : i + program.frames]) for i in starts])
+
+    return run_steps(network, split(engine, network), x, run)
 
 
 def kinds(engine: Engine, network: Network) -> list[str]:
@@ -83,21 +78,21 @@ def test_random_programs_give_the_integers_of_the_network(engine, shape_seed, se
     network = random_network(random_shape(shape_seed), seed)
     x = random_inputs(network, frames, seed)
     try:
-        y = run_steps(engine, network, x)
+        y = computed(engine, network, x)
     except OverlayError:
         assert all(
             layer_misfits(engine, network, node)
             for node in network.nodes
-            if isinstance(node, Dense)
+            if isinstance(node.op, Dense)
         )
     else:
         np.testing.assert_array_equal(y, network(x))
 
 
-def layer_misfits(engine: Engine, network: Network, node: Dense) -> bool:
+def layer_misfits(engine: Engine, network: Network, node: Node) -> bool:
     """Whether a layer is beyond some limit of a small engine."""
-    source, target = network.tensors[node.input], network.tensors[node.output]
-    weight_bits = network.parameters[node.weight].encoding.bits
+    source, target = network.values[node.input], network.values[node.output]
+    weight_bits = network.parameter(node, "weights").encoding.bits
     return (
         weight_bits * engine.words(source.size) > engine.weight_words
         or source.encoding.bits * engine.words(source.size)
@@ -114,7 +109,7 @@ def test_padding_never_changes_a_result(rows, columns):
     x = random_inputs(network, 5, 0)
     for lanes in (64, 256):
         engine = replace(SMALL, lanes=lanes)
-        np.testing.assert_array_equal(run_steps(engine, network, x), network(x))
+        np.testing.assert_array_equal(computed(engine, network, x), network(x))
 
 
 @pytest.mark.parametrize("x", ["BIPOLAR", "BINARY", "TERNARY", "UINT5", "INT8"])
@@ -122,7 +117,7 @@ def test_padding_never_changes_a_result(rows, columns):
 def test_every_pair_of_encodings_is_exact_at_its_extremes(w, x):
     shape = Shape((70, 9, 3), (x, x), (w, w), None, False, False)
     network = random_network(shape, 0)
-    encoding = network.tensors[network.input].encoding
+    encoding = network.input_value.encoding
     inputs = np.concatenate(
         [
             np.full((1, 70), encoding.minimum),
@@ -130,7 +125,7 @@ def test_every_pair_of_encodings_is_exact_at_its_extremes(w, x):
             random_inputs(network, 10, 0),
         ]
     )
-    np.testing.assert_array_equal(run_steps(Engine(), network, inputs), network(inputs))
+    np.testing.assert_array_equal(computed(Engine(), network, inputs), network(inputs))
 
 
 # What a program holds.
@@ -138,7 +133,7 @@ def test_every_pair_of_encodings_is_exact_at_its_extremes(w, x):
 
 def test_a_layer_that_is_applied_twice_is_stored_once_and_run_twice():
     network = irisnet()
-    assert sum(isinstance(node, Dense) for node in network.nodes) == 4
+    assert sum(isinstance(node.op, Dense) for node in network.nodes) == 4
     program = only_program(Engine(), network)
     first, shared, again, last = descriptors(program)
     assert len({shared["load_offset"], first["load_offset"], last["load_offset"]}) == 3
@@ -147,7 +142,7 @@ def test_a_layer_that_is_applied_twice_is_stored_once_and_run_twice():
     once = sum(layer["load_beats"] for layer in (first, shared, last))
     assert len(program.image) == 4 * DESCRIPTOR_BEATS + once
     x = random_inputs(network, 30, 0)
-    np.testing.assert_array_equal(run_steps(Engine(), network, x), network(x))
+    np.testing.assert_array_equal(computed(Engine(), network, x), network(x))
 
 
 @pytest.mark.parametrize(
@@ -169,13 +164,13 @@ def test_a_layer_loads_its_own_bits_and_never_the_engines_capacity(
 ):
     network = dense_network(widths, weight, activation)
     program = only_program(engine, network)
-    layers = [node for node in network.nodes if isinstance(node, Dense)]
+    layers = [node for node in network.nodes if isinstance(node.op, Dense)]
     for i, (node, descriptor) in enumerate(zip(layers, descriptors(program), strict=True)):
-        parameter = network.parameters[node.weight]
+        parameter = network.parameter(node, "weights")
         rows, columns = parameter.values.shape
         weights = rows * parameter.encoding.bits * -(-columns // 64)
         last = node is layers[-1]
-        levels = 1 if last else 2 ** network.tensors[layers[i + 1].input].encoding.bits - 1
+        levels = 1 if last else 2 ** network.values[layers[i + 1].input].encoding.bits - 1
         # A row's constant is half a beat; an odd row has the other half to itself.
         assert descriptor["load_beats"] == weights + levels * -(-rows // 2) == program.loads[i]
     assert len(program.image) == len(layers) * DESCRIPTOR_BEATS + sum(program.loads)
@@ -193,10 +188,10 @@ def test_as_many_frames_go_into_a_call_as_the_chip_holds(input_words):
     network = dense_network((100, 30, 70, 3), "INT4", "UINT3")
     program = only_program(engine, network)
     # Words of 64: 2 x 3 bits and 1 x 3, 1 x 3 and 2 x 3, 2 x 3 and the 1 of 11-bit scores.
-    scores = network.tensors[network.output].encoding.bits
+    scores = network.output_value.encoding.bits
     assert program.frames == input_words // max(9, 6 + scores)
     x = random_inputs(network, program.frames + 1, 0)
-    np.testing.assert_array_equal(run_steps(engine, network, x), network(x))
+    np.testing.assert_array_equal(computed(engine, network, x), network(x))
 
 
 # Steps.
@@ -207,7 +202,7 @@ def test_a_threshold_in_front_is_the_hosts():
     network = random_network(shape, 0)
     assert kinds(Engine(), network) == ["quantize", "fc0+fc1"]
     x = random_inputs(network, 9, 0)
-    np.testing.assert_array_equal(run_steps(Engine(), network, x), network(x))
+    np.testing.assert_array_equal(computed(Engine(), network, x), network(x))
 
 
 def test_a_layer_that_is_too_wide_is_the_hosts_and_the_engine_goes_on_behind_it():
@@ -215,7 +210,7 @@ def test_a_layer_that_is_too_wide_is_the_hosts_and_the_engine_goes_on_behind_it(
     network = dense_network((20, 1100, 30, 5), seed=3)
     assert kinds(engine, network) == ["fc0", "fc1", "act1", "fc2"]
     x = random_inputs(network, 9, 0)
-    np.testing.assert_array_equal(run_steps(engine, network, x), network(x))
+    np.testing.assert_array_equal(computed(engine, network, x), network(x))
 
 
 def test_more_layers_than_a_program_holds_take_several_calls():
@@ -226,7 +221,7 @@ def test_more_layers_than_a_program_holds_take_several_calls():
     x = random_inputs(network, 9, 0)
     for layers in range(1, 6):
         engine = replace(Engine(), layers=layers)
-        np.testing.assert_array_equal(run_steps(engine, network, x), network(x))
+        np.testing.assert_array_equal(computed(engine, network, x), network(x))
 
 
 @pytest.mark.parametrize("declared", ["INT5", "INT9", "INT16"])
@@ -236,7 +231,7 @@ def test_activations_may_be_declared_wider_than_their_levels(layers, declared):
     network = with_wide_activations(dense_network((20, 30, 40, 50, 6), "INT2", "INT2"), declared)
     engine = replace(Engine(), layers=layers)
     x = random_inputs(network, 9, 0)
-    np.testing.assert_array_equal(run_steps(engine, network, x), network(x))
+    np.testing.assert_array_equal(computed(engine, network, x), network(x))
 
 
 def test_thresholds_of_too_many_levels_are_the_hosts_and_their_layer_is_not():
@@ -244,7 +239,7 @@ def test_thresholds_of_too_many_levels_are_the_hosts_and_their_layer_is_not():
     network = random_network(shape, 0)
     assert kinds(Engine(), network) == ["fc0", "act0", "fc1"]
     x = random_inputs(network, 9, 0)
-    np.testing.assert_array_equal(run_steps(Engine(), network, x), network(x))
+    np.testing.assert_array_equal(computed(Engine(), network, x), network(x))
 
 
 def test_a_class_among_more_rows_than_the_engine_has_is_chosen_by_the_host():
@@ -254,7 +249,7 @@ def test_a_class_among_more_rows_than_the_engine_has_is_chosen_by_the_host():
     x = random_inputs(network, 9, 0)
     for rows in (16, 32):
         engine = replace(Engine(), rows=rows)
-        np.testing.assert_array_equal(run_steps(engine, network, x), network(x))
+        np.testing.assert_array_equal(computed(engine, network, x), network(x))
 
 
 @pytest.mark.parametrize(
@@ -272,14 +267,14 @@ def test_shares_of_more_rows_than_the_engine_has_and_plain_ones_are_the_hosts(
     network = random_network(with_softmax(shape, form), 0)
     assert kinds(Engine(), network) == expected
     x = random_inputs(network, 9, 0)
-    np.testing.assert_array_equal(run_steps(Engine(), network, x), network(x))
+    np.testing.assert_array_equal(computed(Engine(), network, x), network(x))
 
 
 def test_a_network_of_which_no_layer_fits_is_refused_with_every_reason():
     network = dense_network((1000, 2000, 1000), "INT8", "INT8")
     with pytest.raises(OverlayError) as refused:
         split(Engine(input_words=256, weight_words=16), network)
-    scores = network.tensors[network.output].encoding.bits
+    scores = network.output_value.encoding.bits
     reasons = str(refused.value).split("; ")
     assert reasons == [
         "fc0: weight words a row 128, the engine's limit is 16",
@@ -370,14 +365,13 @@ def test_where_nothing_runs_a_network_each_candidate_has_its_reason(shelf):
     network = dense_network((100, 3), "INT2", "INT9")
     with pytest.raises(OverlayError) as refused:
         library.pick(network)
-    first, *reasons, last = str(refused.value).split("\n")
-    assert first == "no bundle runs random:"
+    *reasons, last = str(refused.value).removeprefix("no bundle runs random: ").split("; ")
     assert last == "compile one for it, or make a larger offload overlay"
     assert reasons == [
-        f"  random ({folder / 'c-one'}): made for another network, random",
-        f"  two ({folder / 'd-two'}): made for another network, two",
-        f"  offload 8x64 ({folder / 'a-small'}): fc0: input bits 9, the engine's limit is 8",
-        f"  offload 16x64 ({folder / 'b-engine'}): fc0: input bits 9, the engine's limit is 8",
+        f"random ({folder / 'c-one'}): made for another network, random",
+        f"two ({folder / 'd-two'}): made for another network, two",
+        f"offload 8x64 ({folder / 'a-small'}): fc0: input bits 9, the engine's limit is 8",
+        f"offload 16x64 ({folder / 'b-engine'}): fc0: input bits 9, the engine's limit is 8",
     ]
     with pytest.raises(OverlayError) as refused:
         library.pick(network, "dataflow")

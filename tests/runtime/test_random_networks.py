@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import count, islice, pairwise
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from random_networks import (
     random_folding,
-    random_inputs,
     random_network,
     random_shape,
     random_unrolling,
     with_softmax,
 )
+from support.exactness import check_network
 
-from bitfold.build.compiler import compile_dataflow
-from bitfold.models.network import Network
-from bitfold.overlays.dataflow import Fold
-from bitfold.runtime.verilated import Memory, VerilatedDevice
-
-FRAMES = 6
 # The last four share their thresholds among channels.
 SHAPES = (0, 1, 2, 3, 11, 13, 31, 43)
 # A failing example is not shrunk: most of its steps would build another simulation.
@@ -42,25 +34,6 @@ def check(shape_seed: int, seed: int, folder, cache, fold=random_folding) -> Non
     """One random network on its RTL, unhindered and with a hesitating memory."""
     network = random_network(random_shape(shape_seed), seed)
     check_network(network, fold(network, shape_seed), seed, folder, cache)
-
-
-def check_network(network: Network, folding: Mapping[str, Fold], seed: int, folder, cache) -> None:
-    bundle = compile_dataflow(network, folding, folder / "bundle")
-    x = random_inputs(network, FRAMES, seed)
-    device = VerilatedDevice(bundle, cache=cache)
-    try:
-        _, first = device.run(x[:1])
-        y, call = device.run(x)
-        np.testing.assert_array_equal(y, network(x))
-        assert first.latency_cycles == call.latency_cycles == bundle.latency_cycles
-        assert call.initiation_interval == bundle.initiation_interval
-        assert (first.cycles, call.cycles) == (first.predicted_cycles, call.predicted_cycles)
-        for hesitation in (30, 80):
-            device.port.configure(Memory(seed % 40 + 1, hesitation, seed))
-            y, _ = device.run(x)
-            np.testing.assert_array_equal(y, network(x))
-    finally:
-        device.close()
 
 
 @pytest.mark.parametrize("shape_seed", SHAPES)

@@ -14,9 +14,12 @@ from bitfold.build.compiler import compile_dataflow, make_engine
 from bitfold.build.passes.softmax import share_on_chip
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import ClassWarning
-from bitfold.models.network import Dense, Network, Parameter, Softmax, Tensor
-from bitfold.models.softmax import scaled
-from bitfold.overlays.dataflow import Fold
+from bitfold.models.network import Network
+from bitfold.models.node import Node
+from bitfold.models.ops import Dense, Softmax
+from bitfold.models.ops.softmax import scaled
+from bitfold.models.value import Parameter, Value
+from bitfold.overlays.dataflow.fold import Fold
 from bitfold.overlays.offload import Engine
 from bitfold.runtime.accelerator import Accelerator
 from bitfold.runtime.verilated import VerilatedDevice
@@ -28,18 +31,18 @@ Q3_3 = np.array(list(product(range(-32, 32), repeat=3)), np.int64)
 
 def scores_as_they_are(classes: int, encoding: str, scale: float, form: str) -> Network:
     """A network whose scores are its inputs."""
-    scores, weight = Tensor(classes, Encoding.of(encoding)), np.eye(classes, dtype=np.int32)
+    scores, weight = Value((classes,), Encoding.of(encoding)), np.eye(classes, dtype=np.int32)
     return Network(
         name="scores",
         sample_shape=(classes,),
         quantizer=(),
         input="x",
         output="shares",
-        tensors={"x": scores, "s": scores, "shares": Tensor(classes, Encoding.of("UINT8"))},
+        values={"x": scores, "s": scores, "shares": Value((classes,), Encoding.of("UINT8"))},
         parameters={"eye": Parameter(weight, Encoding.of("BINARY"))},
         nodes=(
-            Dense("fc", "x", "s", "eye"),
-            Softmax("softmax", "s", "shares", *scaled(scale, form), form),
+            Node("fc", Dense(), ("x",), ("s",), ("eye",)),
+            Node("softmax", Softmax(*scaled(scale, form), form), ("s",), ("shares",)),
         ),
         head=(),
     )
@@ -55,7 +58,7 @@ def run_in_dataflow(network: Network, x: np.ndarray, folder, cache) -> None:
         device.close()
     np.testing.assert_array_equal(y, network(x))
     assert call.cycles == call.predicted_cycles
-    assert call.initiation_interval == bundle.initiation_interval == rows
+    assert call.initiation_interval == bundle.design.initiation_interval == rows
 
 
 @pytest.mark.parametrize("form", ["reduced", "plain"])

@@ -27,12 +27,12 @@ from random_networks import random_folding, random_inputs, random_network, rando
 
 from bitfold.build.compiler import compile_dataflow, make_engine
 from bitfold.build.diff.compare import compare
-from bitfold.build.diff.images import read_image
 from bitfold.build.diff.stages import NetworkStage
 from bitfold.build.frontend import read_qonnx
 from bitfold.models.checkpoints import load_checkpoint, save_checkpoint
 from bitfold.models.encoding import Encoding
-from bitfold.models.network import Dense, Threshold
+from bitfold.models.ops import Dense, Threshold
+from bitfold.overlays.bundle import Bundle
 from bitfold.overlays.offload import Engine
 
 
@@ -63,8 +63,12 @@ def test_a_flipped_bit_of_a_memory_image_is_found_in_the_rtl(fault, work, networ
     assert_is(said, first_difference(network, bad, work), network)
     (parameter,) = said["first"]["parameters"]
     assert (parameter["row"], parameter["column"]) == (fault.row, fault.column)
-    # What the bundle says of itself is right: only its hardware is not.
-    equal("good", "bad.bundle:functional", "--data", "x.npy")
+    # The functional device executes the design with those images, not the network.
+    assert_is(
+        differ("good", "bad.bundle:functional", "--data", "x.npy"),
+        first_difference(network, bad, work),
+        network,
+    )
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=LAYERS)
@@ -73,7 +77,7 @@ def test_a_flipped_bit_of_an_unrolled_layer_is_found_in_the_rtl(fault, work, net
     bad = flipped(network, fault)
     good = compile_dataflow(network, UNROLLED, "good.bundle")
     with_rtl_of(good, compile_dataflow(bad, UNROLLED, "other.bundle"), Path("bad.bundle"))
-    seen = [node.output for node in network.nodes if not isinstance(node, Dense)]
+    seen = [node.output for node in network.nodes if not isinstance(node.op, Dense)]
     seen.append(network.output)
     expected = first_difference(network, bad, work, seen)
     assert expected is not None, "choose a fault that these samples show"
@@ -140,13 +144,13 @@ def test_a_fault_in_the_engine_is_found_in_the_first_layer_that_meets_it(work, n
     assert right in text
     resealed(engine, Path("bad.bundle"), {name: text.replace(right, wrong)})
     higher = {
-        node.thresholds: replace(
-            network.parameters[node.thresholds],
-            values=network.parameters[node.thresholds].values + 1,
+        node.parameter("thresholds"): replace(
+            network.parameter(node, "thresholds"),
+            values=network.parameter(node, "thresholds").values + 1,
             encoding=Encoding.of("INT16"),
         )
         for node in network.nodes
-        if isinstance(node, Threshold)
+        if isinstance(node.op, Threshold)
     }
     bad = replace(network, parameters={**network.parameters, **higher})
     expected = first_difference(network, bad, work)
@@ -205,7 +209,7 @@ def test_any_flipped_bit_of_any_network_is_found(seed, data):
     shape = replace(shape, weights=tuple(w if w != "TERNARY" else "INT2" for w in shape.weights))
     network = random_network(shape, seed)
     node = data.draw(st.sampled_from(dense(network)))
-    weight = network.parameters[node.weight]
+    weight = network.parameter(node, "weights")
     rows, columns = weight.values.shape
     fault = Fault(
         node.name,
@@ -224,10 +228,10 @@ def test_any_flipped_bit_of_any_network_is_found(seed, data):
         (parameter,) = found.parameters
         assert found.first is None and not len(found.outputs_differ)
     else:
-        tensor, sample, channel, *values = expected
+        value, sample, channel, *values = expected
         assert (found.first.sample, found.first.channel) == (sample, channel)
         assert [found.first.a.value, found.first.b.value] == values
-        assert found.first.layer == node.name and tensor == node.output
+        assert found.first.layer == node.name and value == node.output
         (parameter,) = found.first.parameters
     assert (parameter.layer, parameter.row, parameter.column) == (
         fault.layer,
@@ -254,12 +258,14 @@ def test_of_two_faults_the_earlier_sample_comes_first(work, network):
 def test_an_image_read_back_is_what_was_written(seed, tmp_path):
     network = random_network(random_shape(seed), seed)
     bundle = compile_dataflow(network, random_folding(network, seed), tmp_path / "bundle")
+    design = Bundle.load(bundle.path).design
+    read = {stage.name: held for stage, held in zip(design.stages, design.constants)}
     for node in network.nodes:
-        if isinstance(node, Dense):
-            weights = network.parameters[node.weight].values
-            np.testing.assert_array_equal(read_image(bundle, node), weights)
-        elif isinstance(node, Threshold):
-            thresholds = network.parameters[node.thresholds].values
-            sums = network.tensors[node.input].encoding
+        if isinstance(node.op, Dense):
+            weights = network.parameter(node, "weights").values
+            np.testing.assert_array_equal(read[node.name], [weights])
+        elif isinstance(node.op, Threshold):
+            thresholds = network.parameter(node, "thresholds").values
+            sums = network.values[node.input].encoding
             expected = np.clip(thresholds, sums.minimum, sums.maximum + 1)
-            np.testing.assert_array_equal(read_image(bundle, node), expected)
+            np.testing.assert_array_equal(read[node.name], [expected])

@@ -17,7 +17,10 @@ from bitfold.build.compiler import compile_dataflow, make_engine
 from bitfold.build.frontend import read_qonnx
 from bitfold.models.encoding import Encoding
 from bitfold.models.host import HostOp
-from bitfold.models.network import ArgMax, Network, Tensor
+from bitfold.models.network import Network
+from bitfold.models.node import Node
+from bitfold.models.ops import ArgMax
+from bitfold.models.value import Value
 from bitfold.overlays.offload import Engine
 
 
@@ -185,6 +188,6 @@ def test_a_choice_of_the_class_on_one_side_is_compared_by_classes(work, network)
 
 
 def with_argmax(network: Network) -> Network:
-    nodes = (*network.nodes, ArgMax("argmax", network.output, "class"))
-    tensors = {**network.tensors, "class": Tensor(1, Encoding.of("UINT2"))}
-    return replace(network, nodes=nodes, tensors=tensors, output="class")
+    nodes = (*network.nodes, Node("argmax", ArgMax(), (network.output,), ("class",)))
+    values = {**network.values, "class": Value((1,), Encoding.of("UINT2"))}
+    return replace(network, nodes=nodes, values=values, output="class")

@@ -44,7 +44,7 @@ def test_the_waveform_shows_the_first_sample_that_differs(work, network, bundle)
     assert said["first"]["sample"] == 3
     waves = changes(Path("first.fst"))
     (beat,) = moved(waves, "TOP.bitfold_top.core.stage_0")  # of PE=5 sums
-    encoding = network.tensors["fc0"].encoding
+    encoding = network.values["fc0"].encoding
     fields = [beat >> encoding.bits * i & (1 << encoding.bits) - 1 for i in range(5)]
     sums = encoding.from_bits(np.array(fields)).tolist()
     assert sums == slow_trace(flipped(network, fault), work[3])["fc0"]
@@ -74,7 +74,7 @@ def test_run_writes_a_waveform_too(work, network, bundle):
     said = works("run", bundle.path, "x.npy", "--device", "functional", "--waves", "run.fst")
     assert "waveform of sample 0: run.fst" in said
     beats = moved(changes(Path("run.fst")), "TOP.bitfold_top.core.stage_4")
-    assert network.tensors["fc2"].encoding.from_bits(np.array(beats)).tolist() == expected
+    assert network.values["fc2"].encoding.from_bits(np.array(beats)).tolist() == expected
     assert "name an .fst file" in fails("run", bundle.path, "x.npy", "--waves", "w.vcd", code=2)
     taken = ("run", bundle.path, "x.npy", "--waves", "x.npy/w.fst")
     assert "x.npy/w.fst: can't be written" in fails(*taken)

@@ -18,8 +18,9 @@ from bitfold.build import folding
 from bitfold.build.compiler import compile_dataflow, make_engine
 from bitfold.models.encoding import Encoding
 from bitfold.models.host import HostOp
-from bitfold.models.network import Network, Parameter, Tensor
-from bitfold.overlays.dataflow import Fold
+from bitfold.models.network import Network
+from bitfold.models.value import Parameter, Value
+from bitfold.overlays.dataflow.fold import Fold
 from bitfold.overlays.offload import Engine
 from bitfold.runtime.accelerator import Accelerator
 
@@ -239,14 +240,14 @@ def _changed(random: Random) -> Network:
     """SMALL with some part changed to a value of its own type."""
     name = random.choice(mutate.NAMES)
     node = random.randrange(len(SMALL.nodes))
-    tensor = random.choice(list(SMALL.tensors))
+    value = random.choice(list(SMALL.values))
     parameter = random.choice(list(SMALL.parameters))
     size = random.choice((*range(5), *mutate.INTEGERS))
     encoding = random.choice(("INT2", "UINT8", "BIPOLAR", "INT32", "UINT32", "BINARY", "TERNARY"))
-    nodes, field = list(SMALL.nodes), random.choice(("name", "input", "output", "weight"))
+    nodes, field = list(SMALL.nodes), random.choice(("name", "inputs", "outputs", "parameters"))
     values, _ = mutate.array(random, SMALL.parameters[parameter].values)
-    if field in vars(nodes[node]):
-        nodes[node] = replace(nodes[node], **{field: random.choice((name, tensor))})
+    given = random.choice((name, value))
+    nodes[node] = replace(nodes[node], **{field: given if field == "name" else (given,)})
     parts = random.choice(
         (
             lambda: {"name": name},
@@ -257,12 +258,12 @@ def _changed(random: Random) -> Network:
             lambda: {"nodes": tuple(nodes)},
             lambda: {"nodes": random.choice(((), SMALL.nodes[:2], SMALL.nodes[::-1]))},
             lambda: {"input": name},
-            lambda: {"output": random.choice((name, tensor))},
-            lambda: {"tensors": {**SMALL.tensors, tensor: Tensor(size, Encoding.of(encoding))}},
+            lambda: {"output": random.choice((name, value))},
+            lambda: {"values": {**SMALL.values, value: Value((size,), Encoding.of(encoding))}},
             lambda: {
-                "tensors": {
-                    **SMALL.tensors,
-                    tensor: Tensor(SMALL.tensors[tensor].size, Encoding.of(encoding)),
+                "values": {
+                    **SMALL.values,
+                    value: Value(SMALL.values[value].shape, Encoding.of(encoding)),
                 }
             },
             lambda: {

@@ -25,7 +25,7 @@ from random_networks import Shape, random_inputs, random_network, with_softmax
 from bitfold.build.compiler import RTL, compile_dataflow, make_engine
 from bitfold.models.network import Network
 from bitfold.overlays.bundle import BUILD_ID_IMAGE, MANIFEST, DataflowBundle
-from bitfold.overlays.dataflow import Fold
+from bitfold.overlays.dataflow.fold import Fold
 from bitfold.runtime.accelerator import Accelerator
 from bitfold.runtime.library import Library
 

@@ -13,7 +13,7 @@ from random_networks import Shape, random_inputs, random_network
 
 from bitfold.build import folding
 from bitfold.build.compiler import compile_dataflow
-from bitfold.build.dataflow import plan
+from bitfold.build.dataflow import lower
 from bitfold.runtime.functional import FunctionalDevice
 
 FILE = "folding.json"
@@ -73,7 +73,7 @@ class Foldings:
 
     def check(self, case: Path) -> None:
         chosen = folding.choose(NETWORK, file=case / FILE)
-        overlay = plan(NETWORK, chosen)
+        design = lower(NETWORK, chosen)
         said = {n: {"PE": f.pe, "SIMD": f.simd, "unrolled": f.unrolled} for n, f in chosen.items()}
         Path("again.json").write_text(json.dumps(said))
         assert folding.choose(NETWORK, file=Path("again.json")) == chosen
@@ -81,7 +81,7 @@ class Foldings:
             rows, columns = {"quantize": (8, 1), "fc0": (6, 8), "fc1": (4, 6)}[name]
             assert rows % fold.pe == 0 and (columns == 1 or columns % fold.simd == 0)
         bundle = compile_dataflow(NETWORK, chosen, "network.bundle")
-        assert bundle.latency_cycles == overlay.latency_cycles
+        assert bundle.design.latency_cycles == design.latency_cycles
         x = random_inputs(NETWORK, 5, 0)
         np.testing.assert_array_equal(FunctionalDevice(bundle, self._cache).run(x)[0], NETWORK(x))
 

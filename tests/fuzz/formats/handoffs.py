@@ -16,7 +16,7 @@ from bitfold.build.compiler import compile_dataflow
 from bitfold.overlays.boards.handoff import handoff
 from bitfold.overlays.boards.system import System
 from bitfold.overlays.bundle import Bundle
-from bitfold.overlays.dataflow import Fold
+from bitfold.overlays.dataflow.fold import Fold
 from bitfold.runtime.emulated_bitstream import bundle_of, write_bitstream
 
 BOARD = "pynq-z2"

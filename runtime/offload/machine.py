@@ -1,14 +1,15 @@
 """The offload engine in NumPy: runs a program image plane by plane, as overlays/program.py says.
 
 It knows the descriptor, the planes and the loads, and nothing of the networks that a program was
-made from: it judges the assembler without the RTL.
+made from: it judges the lowering without the RTL.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from bitfold.models.softmax import Softmax
+from bitfold.models.errors import DeviceError
+from bitfold.models.ops.softmax import Softmax
 from bitfold.overlays.offload import Engine
 from bitfold.overlays.program import (
     CONSTANTS,
@@ -26,22 +27,27 @@ def run_program(
 ) -> np.ndarray:
     """What a call on `source` (frames, beats) uint64 leaves at DESTINATION: (frames, output_beats).
 
-    `image` lies at PROGRAM_ADDRESS, `layers` is PROGRAM_LENGTH. Fails where the engine would.
+    `image` lies at PROGRAM_ADDRESS, `layers` is PROGRAM_LENGTH. Raises DeviceError where the engine
+    would refuse.
     """
-    assert 1 <= layers <= engine.layers
+    _check(1 <= layers <= engine.layers, "more layers than the engine takes, or none")
     chip = np.zeros((engine.input_words, engine.lanes), np.uint8)
     destination = np.zeros(len(source) * output_beats, np.uint64)
     for i in range(layers):
         layer = decode(image[DESCRIPTOR_BEATS * i : DESCRIPTOR_BEATS * (i + 1)])
-        assert layer["opcode"] == OPCODE_LAYER
-        assert layer["weight_top"] == (layer["weight_planes"] - 1) * engine.words(layer["columns"])
-        assert layer["weight_top"] + engine.words(layer["columns"]) <= engine.weight_words
-        assert layer["head"] not in (Head.ARGMAX, Head.SOFTMAX) or layer["rows"] <= engine.rows
+        _check(layer["opcode"] == OPCODE_LAYER, "no descriptor")
+        words = engine.words(layer["columns"])
+        _check(layer["weight_top"] == (layer["weight_planes"] - 1) * words, "weights' top plane")
+        _check(layer["weight_top"] + words <= engine.weight_words, "weights beyond their memory")
+        _check(
+            layer["head"] not in (Head.ARGMAX, Head.SOFTMAX) or layer["rows"] <= engine.rows,
+            "more rows than a head takes at once",
+        )
         if layer["origin"] != Origin.CHIP:
             memory = source.ravel() if layer["origin"] == Origin.SOURCE else destination
             _fetch(engine, layer, chip, memory, len(source))
         planes = _read_planes(engine, layer, chip, len(source), layer["columns"], "input")
-        constants, weights = _load(engine, layer, image)
+        constants, weights = read_load(engine, layer, image)
         stored = _outputs(layer, _sums(layer, planes, weights), constants)
         _write_planes(engine, layer, chip, stored)
         if layer["to_memory"]:
@@ -49,12 +55,17 @@ def run_program(
     return destination.reshape(len(source), output_beats)
 
 
+def _check(holds: bool, what: str) -> None:
+    if not holds:
+        raise DeviceError(f"the engine refuses the program: {what}")
+
+
 def _fetch(engine: Engine, layer: dict, chip: np.ndarray, memory: np.ndarray, frames: int) -> None:
     """Input frames from memory to the words of the chip."""
-    assert layer["input_offset"] % 8 == 0
+    _check(layer["input_offset"] % 8 == 0, "an address between beats")
     first = layer["input_offset"] // 8
     beats = memory[first : first + frames * layer["input_beats"]]
-    assert len(beats) == frames * layer["input_beats"]
+    _check(len(beats) == frames * layer["input_beats"], "input beyond its memory")
     bits = _bits(beats).reshape(frames, layer["input_planes"], -1)
     words = _words(engine, bits[:, :, : layer["columns"]])
     for frame, content in enumerate(words):
@@ -66,14 +77,14 @@ def _store(
     engine: Engine, layer: dict, chip: np.ndarray, destination: np.ndarray, frames: int
 ) -> None:
     """Output frames from the chip to memory."""
-    assert layer["output_offset"] % 8 == 0
+    _check(layer["output_offset"] % 8 == 0, "an address between beats")
     outputs = 1 if layer["head"] == Head.ARGMAX else layer["rows"]
     planes = _read_planes(engine, layer, chip, frames, outputs, "output")
     octets = np.zeros((*planes.shape[:2], 8 * -(-outputs // 64)), np.uint8)
     packed = np.packbits(planes, axis=2, bitorder="little")
     octets[:, :, : packed.shape[2]] = packed
     beats = octets.reshape(-1).view("<u8")
-    assert len(beats) == frames * layer["output_beats"]
+    _check(len(beats) == frames * layer["output_beats"], "output of another size")
     first = layer["output_offset"] // 8
     destination[first : first + len(beats)] = beats
 
@@ -83,9 +94,9 @@ def _read_planes(
 ) -> np.ndarray:
     """(frames, planes, elements) bits of a layer's input or output on chip."""
     words, planes, top = engine.words(elements), layer[f"{side}_planes"], layer[f"{side}_top"]
-    assert top == (planes - 1) * words
+    _check(top == (planes - 1) * words, "planes that do not follow one another")
     start, count = layer[f"{side}_base"], frames * (top + words)
-    assert start + count <= engine.input_words, "beyond the chip"
+    _check(start + count <= engine.input_words, "beyond the chip")
     frame_words = chip[start : start + count].reshape(frames, planes, words * engine.lanes)
     return frame_words[:, :, :elements]
 
@@ -96,7 +107,7 @@ def _write_planes(engine: Engine, layer: dict, chip: np.ndarray, stored: np.ndar
     bits = (stored[:, None, :] >> shifts & np.uint64(1)).astype(np.uint8)
     words = _words(engine, bits)
     start = layer["output_base"]
-    assert start + words.shape[0] * words.shape[1] <= engine.input_words, "beyond the chip"
+    _check(start + words.shape[0] * words.shape[1] <= engine.input_words, "beyond the chip")
     chip[start : start + words.shape[0] * words.shape[1]] = words.reshape(-1, engine.lanes)
 
 
@@ -108,14 +119,14 @@ def _words(engine: Engine, bits: np.ndarray) -> np.ndarray:
     return padded.reshape(frames, -1, engine.lanes)
 
 
-def _load(engine: Engine, layer: dict, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def read_load(engine: Engine, layer: dict, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Constants (rows, constants) int64 and weight planes (rows, planes, columns)."""
-    assert layer["load_offset"] % 8 == 0
+    _check(layer["load_offset"] % 8 == 0, "an address between beats")
     first = layer["load_offset"] // 8
     beats = image[first : first + layer["load_beats"]]
-    assert len(beats) == layer["load_beats"]
+    _check(len(beats) == layer["load_beats"], "a load beyond the program")
     count = (1 << layer["output_planes"]) - 1 if layer["head"] == Head.THRESHOLD else 1
-    assert count < CONSTANTS
+    _check(count < CONSTANTS, "more constants than there are places")
     plane_beats = -(-layer["columns"] // 64)
     constants, weights, used = [], [], 0
     for row in range(0, layer["rows"], engine.rows):
@@ -128,48 +139,48 @@ def _load(engine: Engine, layer: dict, image: np.ndarray) -> tuple[np.ndarray, n
         block = beats[used : used + rows * layer["weight_planes"] * plane_beats]
         used += len(block)
         weights.append(_bits(block).reshape(rows, layer["weight_planes"], 64 * plane_beats))
-    assert used == len(beats), "beats that no block uses"
+    _check(used == len(beats), "beats that no block uses")
     return np.concatenate(constants), np.concatenate(weights)[:, :, : layer["columns"]]
 
 
 def _sums(layer: dict, inputs: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(frames, rows) int64: one popcount of XNOR or AND for each pair of planes, weighed."""
-    assert 1 <= layer["weight_planes"] <= MAX_PLANES
-    assert 1 <= layer["input_planes"] <= MAX_PLANES
+    _check(1 <= layer["weight_planes"] <= MAX_PLANES, "weights of too many bits")
+    _check(1 <= layer["input_planes"] <= MAX_PLANES, "inputs of too many bits")
     xnor = layer["weight_bipolar"] and layer["input_bipolar"]
     sums = np.zeros((inputs.shape[0], weights.shape[0]), np.int64)
     total = np.zeros((inputs.shape[0], 1), np.int64)
     for i in range(layer["input_planes"]):
         x = inputs[:, i].astype(np.float32)
-        x_weight = _plane_weight(i, layer["input_planes"], layer["input_signed"])
+        x_weight = plane_weight(i, layer["input_planes"], layer["input_signed"])
         total += x_weight * x.sum(axis=1, keepdims=True).astype(np.int64)
         for j in range(layer["weight_planes"]):
             w = weights[:, j].astype(np.float32)
             count = x @ w.T + ((1 - x) @ (1 - w).T if xnor else 0)
-            w_weight = _plane_weight(j, layer["weight_planes"], layer["weight_signed"])
+            w_weight = plane_weight(j, layer["weight_planes"], layer["weight_signed"])
             sums += x_weight * w_weight * count.astype(np.int64)
     if layer["weight_bipolar"] and not layer["input_bipolar"]:
         return 2 * sums - total
     return 2 * sums if layer["input_bipolar"] else sums
 
 
-def _plane_weight(plane: int, planes: int, signed: int) -> int:
+def plane_weight(plane: int, planes: int, signed: int) -> int:
     return -(1 << plane) if signed and plane == planes - 1 else 1 << plane
 
 
 def _outputs(layer: dict, sums: np.ndarray, constants: np.ndarray) -> np.ndarray:
     """What the head makes of sums (frames, rows), as stored bits (frames, outputs) uint64."""
-    assert (np.abs(sums) < 1 << 31).all(), "a sum that 32 bits do not hold"
+    _check((np.abs(sums) < 1 << 31).all(), "a sum that 32 bits do not hold")
     if layer["head"] == Head.THRESHOLD:
-        assert (np.diff(constants, axis=1) >= 0).all()
+        _check((np.diff(constants, axis=1) >= 0).all(), "thresholds that do not ascend")
         return (sums[:, :, None] >= constants).sum(axis=2).astype(np.uint64)
     values = sums - constants[:, 0]
     if layer["head"] == Head.ARGMAX:
         return values.argmax(axis=1)[:, None].astype(np.uint64)
     if layer["head"] == Head.SOFTMAX:
-        assert layer["output_planes"] == 8
+        _check(layer["output_planes"] == 8, "shares of other than 8 bits")
         scale = layer["softmax_multiplier"], layer["softmax_shift"]
-        return Softmax("softmax", "", "", *scale)(values).astype(np.uint64)
+        return Softmax(*scale).shares(values).astype(np.uint64)
     return values.astype(np.uint64) & np.uint64((1 << layer["output_planes"]) - 1)
 
 

@@ -7,6 +7,10 @@ from math import frexp, log2
 
 import numpy as np
 
+from bitfold.models.errors import NetworkError
+from bitfold.models.ops.op import Op, features_of
+from bitfold.models.value import Range
+
 MAX_CLASSES = 64
 MAX_SHIFT = 63
 WHOLE = 255
@@ -31,7 +35,7 @@ RECIPROCAL = (WHOLE << 16) * 64 // (_ONE * (65 + np.arange(64, dtype=np.int64)))
 
 
 @dataclass(frozen=True)
-class Softmax:
+class Softmax(Op):
     """Scores (batch, 2 to 64 classes) to shares 0 to 255 that add up to 255 in each sample.
 
     A score s stands for the real number s * scale; `multiplier`, 256 to 511, and `shift`, 0 to 63,
@@ -63,14 +67,38 @@ class Softmax:
     share. Equal scores have equal shares, but for the one that takes the rest.
     """
 
-    name: str
-    input: str
-    output: str
     multiplier: int
     shift: int
     form: str = "reduced"
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
+    ends_network = True
+    may_widen = False
+
+    def shapes(self, inputs, parameters):
+        classes = features_of(inputs[0], "a softmax")
+        if not 2 <= classes <= MAX_CLASSES:
+            raise NetworkError(
+                f"softmax of {classes} classes; it takes 2 to {MAX_CLASSES}: leave the scores to "
+                "the host"
+            )
+        if self.form not in FORMS:
+            raise NetworkError(f"form {self.form!r} is unknown; known: {', '.join(FORMS)}")
+        if not (256 <= self.multiplier <= 511 and 0 <= self.shift <= MAX_SHIFT):
+            raise NetworkError(
+                f"multiplier {self.multiplier} and shift {self.shift} are outside 256..511 and "
+                f"0..{MAX_SHIFT}"
+            )
+        return (inputs[0].shape,)
+
+    def bounds(self, inputs, parameters):
+        least = np.zeros(inputs[0].low.shape, np.int64)
+        return (Range(least, least + WHOLE),)
+
+    def evaluate(self, inputs, parameters):
+        return (self.shares(inputs[0]),)
+
+    def shares(self, x: np.ndarray) -> np.ndarray:
+        """Scores (batch, classes) to shares (batch, classes) int64."""
         x = np.asarray(x, np.int64)
         if self.form == "plain":
             e = PARABOLA[np.clip(self._scale(x), -128, 127) + 128]
@@ -103,7 +131,7 @@ class Softmax:
     def changed(self, x: np.ndarray) -> np.ndarray:
         """The samples of scores `x` whose largest share is not that of a largest score: indices
         (samples,) int64. Of the reduced form there are none."""
-        chosen = self(x).argmax(axis=1)[:, None]
+        chosen = self.shares(x).argmax(axis=1)[:, None]
         return np.flatnonzero(np.take_along_axis(x, chosen, 1)[:, 0] < x.max(axis=1))
 
     def _scale(self, x: np.ndarray) -> np.ndarray:

@@ -1,0 +1,15 @@
+"""The operations that a network is made of, one a file; op.py says what each tells of itself."""
+
+from bitfold.models.ops.add import Add
+from bitfold.models.ops.argmax import ArgMax
+from bitfold.models.ops.concatenate import Concatenate
+from bitfold.models.ops.dense import Dense
+from bitfold.models.ops.flatten import Flatten
+from bitfold.models.ops.op import Op
+from bitfold.models.ops.softmax import Softmax
+from bitfold.models.ops.threshold import Threshold
+
+OPS: dict[str, type[Op]] = {
+    op.__name__: op for op in (Add, ArgMax, Concatenate, Dense, Flatten, Softmax, Threshold)
+}
+"""Every operation, by the name that files have for it."""

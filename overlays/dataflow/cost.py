@@ -1,0 +1,57 @@
+"""Estimates LUTs and DSPs, to choose a folding by.
+
+Synthesis knows better. Here a module's LUTs are a sum of features of its structure (bits added,
+compared, stored ...), each times a coefficient. benchmarks/calibrate.py fits the coefficients to
+what Yosys makes of many cores, and writes them to calibration.json with the error on cores that it
+did not fit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from math import ceil
+from pathlib import Path
+
+CALIBRATION = Path(__file__).with_name("calibration.json")
+
+DSP_PRODUCT_BITS = 9
+"""From how many bits of a product on Yosys takes a DSP for it; it and Vivado can be told not to."""
+
+Features = tuple[str, Mapping[str, float]]
+"""A kind of module, whose coefficients it takes, and its features by name."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the estimate rests on. An error is that of a whole core, as a share of its LUTs."""
+
+    coefficients: Mapping[str, Mapping[str, float]]
+    median_error: float
+    worst_error: float
+    cores: int
+    yosys: str
+
+
+@cache
+def calibration() -> Calibration:
+    return Calibration(**json.loads(CALIBRATION.read_text()))
+
+
+def luts(features: Features) -> int:
+    """The LUTs of a module with these features."""
+    kind, values = features
+    coefficients = calibration().coefficients[kind]
+    return ceil(sum(coefficients[name] * value for name, value in values.items()))
+
+
+def table_luts(words: int) -> float:
+    """LUTs for each bit of a table of constants: a LUT6 holds 64 of them."""
+    return 0 if words == 1 else max(1, words / 64)
+
+
+def memory_luts(bits: int, words: int) -> float:
+    """LUTs of distributed RAM: a RAM32M is 4, and holds 32 words of 6 bits."""
+    return 4 * ceil(bits / 6) * ceil(words / 32) if words > 1 else 0

@@ -1,0 +1,262 @@
+"""Design: a dataflow overlay as stages and edges, which times and executes itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import count
+
+import numpy as np
+
+from bitfold.models.errors import OverlayError
+from bitfold.models.ops import Op
+from bitfold.overlays.dataflow.cost import luts
+from bitfold.overlays.dataflow.fold import Fold
+from bitfold.overlays.dataflow.link import Link
+from bitfold.overlays.dataflow.stages import Stage
+from bitfold.overlays.packing import FrameLayout
+
+SHELL_CYCLES = 6
+"""What a call takes beside its parts: start, the first address, a register, the last answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """A stream from a stage to an input of another, through `link` or wired directly (None).
+
+    Stages are named by their places in the design; `source` None is the input port, `target` None
+    the output port. Several edges of one source are a fork.
+    """
+
+    source: int | None
+    target: int | None
+    operand: int = 0
+    link: Link | None = None
+
+
+@dataclass(frozen=True)
+class Flow:
+    """When the beats of one frame move: cycles, int64, in order.
+
+    `port`: into the core. For each stage, `arrivals` and `taken` of each of its inputs, and
+    `departures`. `out`: at the output port.
+    """
+
+    port: np.ndarray
+    arrivals: tuple[tuple[np.ndarray, ...], ...]
+    taken: tuple[tuple[np.ndarray, ...], ...]
+    departures: tuple[np.ndarray, ...]
+    out: np.ndarray
+
+    def earlier(self, cycles: int) -> Flow:
+        """The same moves, `cycles` before."""
+
+        def moved(inputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+            return tuple(beats - cycles for beats in inputs)
+
+        return Flow(
+            self.port - cycles,
+            tuple(map(moved, self.arrivals)),
+            tuple(map(moved, self.taken)),
+            moved(self.departures),
+            self.out - cycles,
+        )
+
+    def left(self, edge: Edge) -> np.ndarray:
+        """When its beats enter an edge."""
+        return self.port if edge.source is None else self.departures[edge.source]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """Stages in topological order, the edges between them, and the constants of each stage.
+
+    `constants[i]` are those of `stages[i]`, in the order of its roles, int64 as the network has
+    them. Checked when made. Raises OverlayError.
+    """
+
+    input: FrameLayout
+    output: FrameLayout
+    stages: tuple[Stage, ...]
+    edges: tuple[Edge, ...]
+    constants: tuple[tuple[np.ndarray, ...], ...]
+
+    def __post_init__(self):
+        for i, stage in enumerate(self.stages):
+            stage.check()
+            if [edge.operand for edge in self.into(i)] != list(range(len(stage.inputs))):
+                raise OverlayError(f"{stage.name}: its inputs are not all wired, once each")
+            if len(self.constants[i]) != len(stage.roles):
+                raise OverlayError(f"{stage.name}: needs constants {', '.join(stage.roles)}")
+        if len(self.into(None)) != 1:
+            raise OverlayError("the output port is not wired, or more than once")
+        for edge in self.edges:
+            self._check_edge(edge)
+
+    def _check_edge(self, edge: Edge) -> None:
+        """Both ends of an edge carry the same frames, in the lanes that they have."""
+        end = len(self.stages) if edge.target is None else edge.target
+        start = -1 if edge.source is None else edge.source
+        if not -1 <= start < end <= len(self.stages):
+            raise OverlayError(f"an edge from stage {edge.source} to {edge.target} can't be")
+        if edge.target is None:
+            name, wanted = "the output port", (self.output.elements, self.output.encoding)
+            lanes_out = self.output.lanes if edge.link else self.output.elements
+        else:
+            stage = self.stages[edge.target]
+            value = stage.inputs[edge.operand]
+            name, wanted, lanes_out = stage.name, (value.size, value.encoding), stage.lanes_in
+        if edge.source is None:
+            given = self.input.elements, self.input.encoding
+            lanes_in = self.input.lanes if edge.link else self.input.elements
+        else:
+            stage = self.stages[edge.source]
+            given, lanes_in = (stage.output.size, stage.output.encoding), stage.lanes_out
+        if given != wanted:
+            raise OverlayError(
+                f"{name}: takes {wanted[0]} of {wanted[1]}, but is given {given[0]} of {given[1]}"
+            )
+        carried = (lanes_out, lanes_out)
+        if edge.link:
+            carried = edge.link.lanes_in, edge.link.lanes_out
+        if carried != (lanes_in, lanes_out):
+            raise OverlayError(
+                f"{name}: takes {lanes_out} lanes from {lanes_in}, but the edge carries "
+                f"{carried[0]} to {carried[1]}"
+            )
+
+    def into(self, target: int | None) -> tuple[Edge, ...]:
+        """The edges into a stage, in the order of its inputs, or into the output port."""
+        found = (edge for edge in self.edges if edge.target == target)
+        return tuple(sorted(found, key=lambda edge: edge.operand))
+
+    def out_of(self, source: int | None) -> tuple[Edge, ...]:
+        """The edges out of a stage, or out of the input port."""
+        return tuple(edge for edge in self.edges if edge.source == source)
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Integers (frames, elements) in, the exact integers (frames, outputs) int64 out."""
+        return self.trace(x)[-1]
+
+    def trace(self, x: np.ndarray) -> list[np.ndarray]:
+        """Like calling the design, but gives the integers of every stage, and the output last."""
+        made: list[np.ndarray] = []
+
+        def along(edge: Edge) -> np.ndarray:
+            return x if edge.source is None else made[edge.source]
+
+        for i, (stage, constants) in enumerate(zip(self.stages, self.constants)):
+            made.append(stage.evaluate([along(edge) for edge in self.into(i)], constants))
+        return [*made, along(self.into(None)[0])]
+
+    @property
+    def chain(self) -> list[tuple[Op, list[np.ndarray]]] | None:
+        """Its ops one after the other, each with its constants; None where it branches."""
+        for i, stage in enumerate(self.stages):
+            if len(stage.inputs) > 1 or self.into(i)[0].source != (i - 1 if i else None):
+                return None
+        pairs = zip(self.stages, self.constants)
+        return [applied for stage, constants in pairs for applied in stage.applied(constants)]
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers that have counters, in order."""
+        return tuple(dict.fromkeys(stage.layer for stage in self.stages))
+
+    def layer_ends(self, i: int) -> tuple[bool, bool]:
+        """Whether the layer of stage `i` begins, and whether it ends with it."""
+        of_layer = [j for j, other in enumerate(self.stages) if other.layer == self.stages[i].layer]
+        return i == of_layer[0], i == of_layer[-1]
+
+    @property
+    def folding(self) -> dict[str, Fold]:
+        """The folds that were chosen, by layer."""
+        return {s.name: s.fold for s in self.stages if s.name == s.layer and s.foldable}
+
+    @cached_property
+    def first_frame(self) -> Flow:
+        """When the beats of a frame move that finds the overlay empty; its first comes at 0."""
+        return self._flow(0, (0,) * len(self.stages))
+
+    @cached_property
+    def steady_frame(self) -> Flow:
+        """When the beats of a frame move once frames have come every `initiation_interval` cycles
+        for long, so that each moves as the one before did, an interval later; its first comes at 0.
+
+        A stage where branches meet may take a first frame as it comes, and those behind it late.
+        """
+        interval = self.initiation_interval
+        before, free = self.first_frame, (0,) * len(self.stages)
+        for frame in count(1):
+            free = tuple(max(int(beats[-1]) + 1 for beats in taken) for taken in before.taken)
+            flow = self._flow(frame * interval, free)
+            if all((a + interval == b).all() for a, b in zip(before.departures, flow.departures)):
+                return flow.earlier(frame * interval)
+            before = flow
+
+    def _flow(self, start: int, free: tuple[int, ...]) -> Flow:
+        """The moves of a frame whose first beat comes at `start`, if the stages are `free` then."""
+        port = start + np.arange(self.input.beats, dtype=np.int64)
+        arrivals, taken, departures = [], [], []
+
+        def along(edge: Edge) -> np.ndarray:
+            given = port if edge.source is None else departures[edge.source]
+            return edge.link.departures(given) if edge.link else given
+
+        for i, stage in enumerate(self.stages):
+            arrivals.append(tuple(along(edge) for edge in self.into(i)))
+            taken.append(stage.taken(*arrivals[i], free=free[i]))
+            departures.append(stage.departures(*taken[i]))
+        out = along(self.into(None)[0])
+        return Flow(port, tuple(arrivals), tuple(taken), tuple(departures), out)
+
+    @property
+    def latency_cycles(self) -> int:
+        """From a frame's first accepted input beat to its last output beat, unstalled."""
+        return int(self.first_frame.out[-1])
+
+    @property
+    def initiation_interval(self) -> int:
+        """Cycles between successive frames: what the slowest stage or port takes for one."""
+        return max(self.input.beats, self.output.beats, *(s.cycles for s in self.stages))
+
+    @property
+    def bottleneck(self) -> str:
+        """The name of what decides the initiation interval."""
+        slowest = max(self.stages, key=lambda stage: stage.cycles)
+        if slowest.cycles == self.initiation_interval:
+            return slowest.name
+        return "input port" if self.input.beats == self.initiation_interval else "output port"
+
+    def luts(self, dsps: bool = True) -> int:
+        """LUTs of the core, estimated, without the shell; with multipliers in DSPs where Yosys puts
+        them there, or, without `dsps`, all in LUTs."""
+        return sum(self.luts_by_stage(dsps).values())
+
+    def luts_by_stage(self, dsps: bool = True) -> Mapping[str, int]:
+        """LUTs of each stage with the links in front of it; that in front of the port is its
+        own."""
+        taken = {
+            stage.name: luts(stage.features(dsps)) + self._link_luts(i)
+            for i, stage in enumerate(self.stages)
+        }
+        return {**taken, "output port": self._link_luts(None)}
+
+    @property
+    def dsps(self) -> int:
+        """DSPs of the core, where they are allowed."""
+        return sum(stage.dsps for stage in self.stages)
+
+    def _link_luts(self, target: int | None) -> int:
+        return sum(luts(edge.link.features()) for edge in self.into(target) if edge.link)
+
+    def call_cycles(self, frames: int, memory_latency_cycles: int) -> int:
+        """Cycles of a call through the shell, as its counter counts, on a memory that answers after
+        `memory_latency_cycles` and moves a beat a cycle."""
+        if not frames:
+            return 0
+        # The shell multiplies frames by beats, one bit of the larger number of beats a cycle.
+        multiply = max(self.input.beats, self.output.beats).bit_length()
+        core = self.latency_cycles + (frames - 1) * self.initiation_interval
+        return SHELL_CYCLES + multiply + 2 * memory_latency_cycles + core

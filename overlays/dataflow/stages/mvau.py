@@ -1,0 +1,105 @@
+"""mvau: a Dense layer, PE x SIMD products a cycle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log2
+
+import numpy as np
+
+from bitfold.models.encoding import Encoding
+from bitfold.overlays.dataflow.cost import DSP_PRODUCT_BITS, memory_luts, table_luts
+from bitfold.overlays.dataflow.images import Image
+from bitfold.overlays.dataflow.stages.stage import Stage, encoding_code
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatrixStage(Stage):
+    """mvau: the sums of a Dense, whose weights are of encoding `weight`."""
+
+    weight: Encoding
+
+    module = "mvau"
+    direct = False
+
+    rows = property(lambda self: self.output.size)
+    columns = property(lambda self: self.input.size)
+    lanes_in = property(lambda self: self.fold.simd)
+    synapse_fold = property(lambda self: self.columns // self.fold.simd)
+    neuron_fold = property(lambda self: self.rows // self.fold.pe)
+
+    @property
+    def cycles(self) -> int:
+        return self.neuron_fold * self.synapse_fold
+
+    @property
+    def latency_cycles(self) -> int:
+        """From the beat that completes a block of rows to its accumulators."""
+        return 3 if self.synapse_fold > 1 else 2
+
+    def departures(self, taken: np.ndarray) -> np.ndarray:
+        last_column = taken[-1]
+        blocks = np.arange(self.neuron_fold, dtype=np.int64)
+        return last_column + blocks * self.synapse_fold + self.latency_cycles
+
+    @property
+    def rtl_parameters(self) -> dict[str, int]:
+        return {
+            "ROWS": self.rows,
+            "COLUMNS": self.columns,
+            "PE": self.fold.pe,
+            "SIMD": self.fold.simd,
+            "INPUT_BITS": self.input.encoding.bits,
+            "INPUT_ENCODING": encoding_code(self.input.encoding),
+            "WEIGHT_BITS": self.weight.bits,
+            "WEIGHT_ENCODING": encoding_code(self.weight),
+            "ACCUMULATOR_BITS": self.output.encoding.bits,
+        }
+
+    @property
+    def images(self) -> dict[str, Image]:
+        return {"weights": Image(self.cycles, self.fold.pe * self.fold.simd, self.weight)}
+
+    def encode(self, role: str, constants: np.ndarray) -> np.ndarray:
+        """In the order that mvau.sv states."""
+        fold = (self.neuron_fold, self.fold.pe, self.synapse_fold, self.fold.simd)
+        return constants.reshape(fold).transpose(0, 2, 1, 3).reshape(self.cycles, -1)
+
+    def decode(self, role: str, words: np.ndarray) -> np.ndarray:
+        fold = (self.neuron_fold, self.synapse_fold, self.fold.pe, self.fold.simd)
+        return words.reshape(fold).transpose(0, 2, 1, 3).reshape(self.rows, self.columns)
+
+    def features(self, dsps: bool):
+        pe, simd = self.fold.pe, self.fold.simd
+        products = pe * simd
+        x, w, total = self.input.encoding.bits, self.weight.bits, self.output.encoding.bits
+        buffered = self.neuron_fold > 1
+        return self._kind(dsps), {
+            "one": 1,
+            "steps": log2(self.neuron_fold * self.synapse_fold),
+            "rows": pe,
+            "products": products,
+            "product_bits": products * x * w,
+            "summed": products * (x + w + log2(simd) / 2),
+            "accumulated": pe * total * (self.synapse_fold > 1),
+            "weights": products * w * table_luts(self.cycles),
+            "buffer": memory_luts(simd * x, self.synapse_fold) if buffered else 0,
+            "chosen": simd * x if buffered else 0,
+        }
+
+    @property
+    def dsps(self) -> int:
+        return self.fold.pe * self.fold.simd if self._takes_dsps else 0
+
+    def _kind(self, dsps: bool) -> str:
+        bipolar = self.input.encoding.is_bipolar + self.weight.is_bipolar
+        if bipolar:
+            return ("multiply", "add", "xnor")[bipolar]
+        return "multiply_dsp" if dsps and self._takes_dsps else "multiply"
+
+    @property
+    def _takes_dsps(self) -> bool:
+        factors = (self.input.encoding, self.weight)
+        if any(factor.is_bipolar for factor in factors):
+            return False
+        return sum(e.bits + (not e.signed) for e in factors) >= DSP_PRODUCT_BITS
