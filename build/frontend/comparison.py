@@ -14,12 +14,11 @@ from qonnx.transformation.fold_constants import FoldConstants
 from qonnx.transformation.infer_shapes import InferShapes
 
 from bitfold.build.frontend import operators
-from bitfold.build.frontend.layers import Plan
+from bitfold.build.frontend.plan import Activation, Linear, Plan
 from bitfold.build.frontend.quiet import quiet
 from bitfold.build.frontend.source import Operation, Source
 from bitfold.models.errors import FrontendError, shown
 from bitfold.models.network import Network
-from bitfold.models.ops import Dense, Threshold
 
 # Scores are float32 on both sides. Where scales are no powers of two, the source rounds each
 # product and sum of its last layer, and the head only the exact integer sum.
@@ -71,9 +70,10 @@ def compare(network: Network, source: Source, plan: Plan, x: np.ndarray) -> Comp
     wrong = np.zeros(len(x), bool)
     rounded = np.zeros(len(x), bool)
     first = None
-    inexact = False
+    nodes = {node.name: node for node in network.nodes}
+    inexact = {network.input: np.False_}  # by value: where the source misses what sums stand for
     for layer in plan.layers:
-        node = next((node for node in network.nodes if node.name == layer.name), None)
+        node = nodes.get(layer.name)
         if node is None:
             raise FrontendError(
                 f"{network.name}: has no layer {layer.name}, as {path} has; "
@@ -81,15 +81,17 @@ def compare(network: Network, source: Source, plan: Plan, x: np.ndarray) -> Comp
             )
         actual = trace[node.output]
         reals = tensors[layer.source.output].reshape(len(x), -1)
-        if isinstance(node.op, Dense):
+        inexact[node.output] = np.False_
+        if isinstance(layer, Linear):
             actual = actual * row_signs(layer.matrix, network.parameter(node, "weights").values)
-            inexact = layer.reals.of(actual) != reals
+        if not isinstance(layer, Activation):
+            inexact[node.output] = layer.reals.of(actual) != reals
             if network.values[node.output].encoding.bits > FLOAT32_BITS:
                 continue  # its thresholds, or its scores, are compared all the same
         differs = actual != layer.reals.integers(reals)
         new = differs.any(axis=1) & ~wrong
-        if isinstance(node.op, Threshold):
-            rounded |= new & ~(differs & ~inexact).any(axis=1)
+        if isinstance(layer, Activation):
+            rounded |= new & ~(differs & ~inexact[node.input]).any(axis=1)
         if new.any():
             first = first or node.name
         wrong |= new
@@ -135,11 +137,11 @@ def _compare_scores(
 def scores_of(source: Source) -> str:
     """The tensor of the scores: the output, or what its class is chosen by."""
     choice = _choice(source)
-    return choice.input if choice else source.model.graph.output[0].name
+    return choice.inputs[0] if choice else source.model.graph.output[0].name
 
 
 def _choice(source: Source) -> Operation | None:
-    return next((o for o in source.chain if o.kind in operators.CHOICE), None)
+    return next((o for o in source.operations if o.kind in operators.CHOICE), None)
 
 
 def random_samples(network: Network, rows: int, seed: int = 0) -> np.ndarray:

@@ -1,81 +1,29 @@
-"""Cuts the source's chain of operations into host steps, integer layers and the head."""
+"""Cuts the source's graph of operations into host steps, integer layers and the head."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bitfold.build.frontend import operators
 from bitfold.build.frontend.edges import host_steps, quantizing_steps
+from bitfold.build.frontend.joins import check_join
 from bitfold.build.frontend.naming import module_path, unique
 from bitfold.build.frontend.operators import Quantizer
+from bitfold.build.frontend.plan import INPUT, Activation, Join, Layer, Linear, Plan
 from bitfold.build.frontend.problems import Problem, UnlowerableError
-from bitfold.build.frontend.reals import Reals
+from bitfold.build.frontend.reals import Reals, scalar_if_equal
 from bitfold.build.frontend.source import Operation, Source
 from bitfold.build.frontend.weights import MAX_BITS, integer_rows
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import FrontendError, NetworkError
 from bitfold.models.host import HostOp
-
-
-@dataclass(frozen=True)
-class Linear:
-    """Exact sums: `matrix` (rows, columns) int64; `reals` is what the sums stand for.
-
-    `source` is the operation that gives those reals.
-    """
-
-    name: str
-    matrix: np.ndarray
-    reals: Reals
-    source: Operation
-
-
-@dataclass(frozen=True)
-class Activation:
-    """Integers to integers, by way of the source's own float32 operations.
-
-    `before` is what the incoming integers stand for, and `output` the integers that come out.
-    """
-
-    name: str
-    before: Reals
-    features: int
-    operations: tuple[Operation, ...]
-    output: Quantizer
-
-    @property
-    def source(self) -> Operation:
-        """The operation that gives the reals that `output` stands for."""
-        return self.operations[-1]
-
-    @property
-    def reals(self) -> Reals:
-        return self.output.reals
-
-    def __call__(self, integers: np.ndarray) -> np.ndarray:
-        """(rows, features) integers to the integers (rows, features) int64 of the source."""
-        reals = self.before.of(integers)
-        for operation in self.operations:
-            reals = operation(reals)
-        return self.reals.integers(reals)
-
-
-Layer = Linear | Activation
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A network whose thresholds are still float32 operations."""
-
-    input: Quantizer
-    # How the integers of the input are made of what the source takes.
-    quantizer: tuple[HostOp, ...]
-    layers: tuple[Layer, ...]
-    head: tuple[HostOp, ...]
+from bitfold.models.ops import Add, Concatenate
+from bitfold.models.value import Value
 
 
 def given_input(source: Source, encoding: str | None, scale: float | None) -> Quantizer | None:
@@ -116,38 +64,52 @@ def cut(source: Source, declared: Quantizer | None) -> tuple[Plan | None, list[P
     return _Cutter(source, declared).cut()
 
 
+@dataclass(frozen=True)
+class _Flow:
+    """What one tensor of the source is: integers of the network, and operations since, whose place
+    is not known yet.
+
+    `value` names the integers, which `layer` makes and `encoding` holds: None for sums, which no
+    layer with weights takes as they are. `reals` is what they stand for, None in front of the first
+    quantizer. Behind the choice of the class nothing follows: `chosen`.
+    """
+
+    value: str = INPUT
+    layer: str = INPUT
+    reals: Reals | None = None
+    encoding: Encoding | None = None
+    pending: tuple[Operation, ...] = ()
+    chosen: bool = False
+
+
 class _Cutter:
-    """Walks the chain once, with one layer's operations in hand."""
+    """Goes through the operations once, with what flows in each tensor in hand."""
 
     def __init__(self, source: Source, declared: Quantizer | None):
         self.source = source
         self.problems = list(source.problems)
         self.names: set[str] = set()
+        self.counts: Counter[str] = Counter()
         self.layers: list[Layer] = []
         self.input = declared
         self.quantizer: tuple[HostOp, ...] = ()
+        self.flows = {source.input: _Flow()}
         if declared:
             self.quantizer = _declared_steps(declared)
-        # The integers that flow here, None before the first quantizer; what they stand for; and
-        # the operations since, whose place is not known yet.
-        self.integers = declared
-        self.reals = declared.reals if declared else None
-        self.pending: list[Operation] = []
-        # Whether what flows here are sums, which no layer takes as they are.
-        self.sums = False
-        self.chosen = False
-        self.count = 0
+            self.flows[source.input] = _Flow(reals=declared.reals, encoding=declared.encoding)
+        self.readers = _readers(source)
 
     def cut(self) -> tuple[Plan | None, list[Problem]]:
-        for operation in self.source.chain:
-            with self._noting(operation):
-                self._take(operation)
-        head = self._finish()
+        for operation in self.source.operations:
+            flows = [self.flows[name] for name in operation.inputs]
+            self.flows[operation.output] = self._take(operation, flows)
+        flow = self.flows[self.source.output]
+        flow, head = self._finish(flow)
         if not self.layers and not self.problems:
-            self._note(self.source.chain[-1], _NO_LAYERS)
+            self._note(self.source.operations[-1], _NO_LAYERS)
         if self.problems:
             return None, self.problems
-        return Plan(self.input, self.quantizer, tuple(self.layers), head), []
+        return Plan(self.input, self.quantizer, tuple(self.layers), flow.value, head), []
 
     @contextmanager
     def _noting(self, operation: Operation) -> Iterator[None]:
@@ -159,90 +121,136 @@ class _Cutter:
     def _note(self, operation: Operation, error: UnlowerableError) -> None:
         self.problems.append(Problem(operation.name, operation.kind, error.reason, error.remedy))
 
-    def _take(self, operation: Operation) -> None:
-        kind = operation.kind
-        if self.chosen:
-            if kind not in operators.SHAPE:
-                raise UnlowerableError(
-                    "it stands behind the choice of the class",
-                    "leave it out: the class index is the answer",
-                )
-        elif kind in operators.SHAPE:
-            operators.check_shape(operation)
-        elif kind in operators.CHOICE:
-            _check_choice(operation)
-            self.chosen = True
+    def _take(self, operation: Operation, flows: Sequence[_Flow]) -> _Flow:
+        """What flows behind the operation; where it is refused, something to go on with."""
+        kind, flow = operation.kind, flows[0]
+        behind_choice = any(flow.chosen for flow in flows) and kind not in operators.SHAPE
+        if behind_choice:
+            self._note(operation, _BEHIND_CHOICE)
+        elif kind in operators.JOIN and (kind not in operators.AFFINE or len(flows) > 1):
+            return self._join(operation, flows)
         elif kind in operators.DENSE:
-            self._dense(operation)
-        elif kind in operators.QUANTIZER and self.integers is None:
-            self._input_edge(operation)
+            return self._dense(operation, flow)
+        elif kind in operators.QUANTIZER and flow.reals is None:
+            return self._input_edge(operation, flow)
         else:
-            if kind in operators.AFFINE:
-                operators.factor_and_term(operation)
-            self.pending.append(operation)
+            with self._noting(operation):
+                return self._follow(operation, flow)
+        return flow
 
-    def _input_edge(self, operation: Operation) -> None:
+    def _follow(self, operation: Operation, flow: _Flow) -> _Flow:
+        kind = operation.kind
+        if kind in operators.SHAPE:
+            if not flow.chosen:
+                operators.check_shape(operation)
+            return flow
+        if kind in operators.CHOICE:
+            _check_choice(operation)
+            return replace(flow, chosen=True)
+        if kind in operators.AFFINE:
+            operators.factor_and_term(operation)
+        flow = replace(flow, pending=(*flow.pending, operation))
+        read_again = self.readers[operation.output] > 1
+        if read_again and kind in operators.QUANTIZER and _fits(operation):
+            return self._activated(flow)
+        return flow
+
+    def _input_edge(self, operation: Operation, flow: _Flow) -> _Flow:
         """The first quantizer: it and all before it is done by the host."""
-        # Set before anything is refused: what follows is not to be blamed for it.
-        steps, self.pending = self.pending, []
-        self._set_integers(_ANY_INPUT)
-        integers = operators.quantizer(operation)
-        self._set_integers(integers)
-        self.input = integers
-        for step in steps:
-            with self._noting(step):
-                self.quantizer += host_steps(step)
-        self.quantizer += quantizing_steps(operation, integers)
-        _check_bits(integers)
+        with self._noting(operation):
+            if self.input:
+                raise _SECOND_INPUT
+            # Set before anything is refused: what follows is not to be blamed for it.
+            self.input = _ANY_INPUT
+            self.input = integers = operators.quantizer(operation)
+            for step in flow.pending:
+                with self._noting(step):
+                    self.quantizer += host_steps(step)
+            self.quantizer += quantizing_steps(operation, integers)
+            _check_bits(integers)
+            return _Flow(reals=integers.reals, encoding=integers.encoding)
+        return _ANY_FLOW
 
-    def _set_integers(self, integers: Quantizer) -> None:
-        self.integers, self.reals, self.sums = integers, integers.reals, False
-
-    def _dense(self, operation: Operation) -> None:
+    def _dense(self, operation: Operation, flow: _Flow) -> _Flow:
         weights = None
         with self._noting(operation):
             matrix, term = _matrix_and_term(operation)
             initializer, scales = self.source.ancestry(operation.runner.node.input[1])
             weights = integer_rows(matrix, scales)
-        try:
-            self._activate()
-        finally:
-            # Where something is refused, the search for problems goes on with these.
-            reals, self.reals, self.sums = self.reals, Reals(np.float64(1)), True
-        if weights is None:
-            return
-        if _scalar_if_equal(reals.scale).ndim:
-            raise UnlowerableError(
-                "its input has a scale for each feature, which integer sums can't have",
-                "quantize activations with one scale for the tensor",
+        with self._noting(operation):
+            flow = self._settled(flow)
+            if flow.encoding is None:
+                raise _NOT_QUANTIZED
+            if weights is None:
+                return _ANY_SUMS
+            if scalar_if_equal(flow.reals.scale).ndim:
+                raise UnlowerableError(
+                    "its input has a scale for each feature, which integer sums can't have",
+                    "quantize activations with one scale for the tensor, and branches that meet "
+                    "with one quantizer",
+                )
+            shift = np.broadcast_to(
+                flow.reals.offset - flow.reals.zero * flow.reals.scale, matrix.shape[1]
             )
-        path = module_path(operation.runner.node, initializer)
-        name = unique(path or f"dense{self.count}", self.names)
-        self.count += 1
-        shift = np.broadcast_to(reals.offset - reals.zero * reals.scale, matrix.shape[1])
-        integers, row_scales = weights
-        self.reals = Reals(
-            _scalar_if_equal(row_scales * reals.scale.max()),
-            offset=_scalar_if_equal(matrix @ shift + term),
-        )
-        _check_sums(integers, self.reals)
-        self.layers.append(Linear(name, integers, self.reals, operation))
+            integers, row_scales = weights
+            reals = Reals(
+                scalar_if_equal(row_scales * flow.reals.scale.max()),
+                offset=scalar_if_equal(matrix @ shift + term),
+            )
+            _check_sums(integers, reals)
+            path = module_path(operation.runner.node, initializer)
+            name = self._name(path, "dense")
+            return self._append(Linear(name, flow.value, integers, reals, operation), None)
+        return _ANY_SUMS
 
-    def _activate(self) -> None:
-        """Makes pending operations an activation, and what is behind it part of what it means."""
-        pending, self.pending = self.pending, []
-        if self.integers is None:
-            self._set_integers(_ANY_INPUT)  # said once
+    def _join(self, operation: Operation, flows: Sequence[_Flow]) -> _Flow:
+        with self._noting(operation):
+            flows = [self._settled(flow, sums=True) for flow in flows]
+            check_join(operation, [flow.reals for flow in flows])
+            if len(flows) == 1:
+                return flows[0]
+            if self.problems:
+                return _ANY_SUMS
+            parts = [flow.reals for flow in flows]
+            features = [sample[0].size for sample in operation.samples]
+            if operation.kind == "Add":
+                op, reals = Add(), Reals.added(parts)
+            else:
+                op, reals = Concatenate(), Reals.side_by_side(parts, features)
+            encoding = None
+            if all(flow.encoding for flow in flows):
+                values = [Value((n,), flow.encoding) for n, flow in zip(features, flows)]
+                encoding = op.infer(values, ())[0].encoding
+            if encoding and encoding.bits > MAX_BITS:
+                encoding = None
+            name = self._name(module_path(operation.runner.node, ""), operation.kind.lower())
+            inputs = tuple(flow.value for flow in flows)
+            return self._append(Join(name, op, inputs, reals, operation), encoding)
+        return _ANY_SUMS
+
+    def _name(self, path: str | None, kind: str) -> str:
+        name = unique(path or f"{kind}{self.counts[kind]}", self.names)
+        self.counts[kind] += 1
+        return name
+
+    def _append(self, layer: Layer, encoding: Encoding | None) -> _Flow:
+        self.layers.append(layer)
+        return _Flow(layer.output, layer.name, layer.reals, encoding)
+
+    def _settled(self, flow: _Flow, sums: bool = False) -> _Flow:
+        """`flow` without pending operations: they become an activation, and what is behind it part
+        of what it means. With `sums`, these need no quantizer."""
+        pending = flow.pending
+        if flow.reals is None:
             raise UnlowerableError(*_NO_INPUT_QUANTIZER)
         quantized = _last_quantizer(pending)
         if quantized is not None:
-            self._append_activation(pending[: quantized + 1])
+            flow = self._activated(replace(flow, pending=pending[: quantized + 1]))
             pending = pending[quantized + 1 :]
-        elif self.sums:
-            raise UnlowerableError(
-                "its input is not quantized",
-                f"put a quantizer of 1 to {MAX_BITS} bits between the layers",
-            )
+        affine = all(operation.kind in operators.AFFINE for operation in pending)
+        if flow.encoding is None and not (sums and affine):
+            raise _NOT_QUANTIZED
+        reals = flow.reals
         for operation in pending:
             with self._noting(operation):
                 if operation.kind not in operators.AFFINE:
@@ -250,49 +258,54 @@ class _Cutter:
                         "it stands between a quantizer and the next layer",
                         "put the quantizer behind it",
                     )
-                self.reals = self.reals.then(*operators.factor_and_term(operation))
+                reals = reals.then(*operators.factor_and_term(operation))
+        return replace(flow, reals=reals, pending=())
 
-    def _append_activation(self, operations: Sequence[Operation]) -> None:
+    def _activated(self, flow: _Flow) -> _Flow:
+        """Makes an activation of the pending operations, of which the last is a quantizer."""
+        operations = flow.pending
         last = operations[-1]
         with self._noting(last):
-            output = operators.quantizer(last)
-            before, incoming, behind_weights = self.reals, self.integers, self.sums
-            name = unique(
-                f"{self.layers[-1].name if self.layers else 'input'}.threshold", self.names
-            )
-            self._set_integers(output)
-            _check_bits(output)
+            levels = operators.quantizer(last)
+            _check_bits(levels)
             for operation in operations:
                 if operation.kind in operators.HOST:
                     self._note(operation, _INSIDE)
+            name = unique(flow.layer, self.names, ".threshold")
             features = operations[0].sample[0].size
-            layer = Activation(name, before, features, tuple(operations), output)
-            if not behind_weights and not self.problems:
-                _check_rises(layer, incoming)
-            self.layers.append(layer)
+            layer = Activation(name, flow.value, flow.reals, features, operations, levels)
+            return self._append(layer, levels.encoding)
+        return _ANY_FLOW
 
-    def _finish(self) -> tuple[HostOp, ...]:
+    def _finish(self, flow: _Flow) -> tuple[_Flow, tuple[HostOp, ...]]:
         """The last quantizer ends the integer layers; what is behind it is the head."""
-        pending, self.pending = self.pending, []
+        pending = flow.pending
         inside = next(
             (i for i, operation in enumerate(pending) if operation.kind in operators.HOST),
             len(pending),
         )
         quantized = _last_quantizer(pending[:inside])
-        if self.integers is None:
-            return ()
+        if flow.reals is None:
+            return flow, ()
         if quantized is not None and _fits(pending[quantized]):
-            self._append_activation(pending[: quantized + 1])
+            flow = self._activated(replace(flow, pending=pending[: quantized + 1]))
             pending = pending[quantized + 1 :]
-        head = self.reals.host_steps()
+        head = flow.reals.host_steps()
         for operation in pending:
             with self._noting(operation):
                 head += host_steps(operation)
-        return head
+        return flow, head
 
 
-def _scalar_if_equal(values: np.ndarray) -> np.ndarray:
-    return values.flat[0] if (values == values.flat[0]).all() else values
+def _readers(source: Source) -> Counter[str]:
+    """How often each tensor is read, whatever shape it has then."""
+    readers = Counter([source.output])
+    for operation in reversed(source.operations):
+        reads = readers[operation.output] if operation.kind in operators.SHAPE else 1
+        readers.update(dict.fromkeys(operation.inputs, 0))
+        for name in operation.inputs:
+            readers[name] += reads
+    return readers
 
 
 def _last_quantizer(operations: Sequence[Operation]) -> int | None:
@@ -322,18 +335,6 @@ def _check_bits(integers: Quantizer) -> None:
     if bits > MAX_BITS:
         raise UnlowerableError(
             f"it gives integers of {bits} bits", f"quantize activations to at most {MAX_BITS} bits"
-        )
-
-
-def _check_rises(layer: Activation, incoming: Quantizer) -> None:
-    """Behind weights, FINN negates the rows that fall; in front of all weights there are none."""
-    ends = np.repeat([[incoming.minimum], [incoming.maximum]], layer.features, axis=1)
-    low, high = layer(ends)
-    if (low > high).any():
-        feature = int(np.argmax(low > high))
-        raise UnlowerableError(
-            f"it falls where the input rises (feature {feature})",
-            "negate the feature and the weights of the next layer",
         )
 
 
@@ -397,10 +398,23 @@ def _matrix_and_term(operation: Operation) -> tuple[np.ndarray, np.ndarray]:
 
 # In place of what the file does not have, so that the search for problems can go on.
 _ANY_INPUT = Quantizer(Encoding.of("BIPOLAR"), -1, 1, Reals(np.float64(1)))
+_ANY_FLOW = _Flow(reals=_ANY_INPUT.reals, encoding=_ANY_INPUT.encoding)
+_ANY_SUMS = replace(_ANY_FLOW, encoding=None)
 _NO_INPUT_QUANTIZER = (
     "the input reaches it without being quantized",
     "put a quantizer at the input, or say with input_encoding and input_scale which integers the "
     "input holds (pixels: UINT8 and 1/255)",
+)
+_SECOND_INPUT = UnlowerableError(
+    "the input is quantized by another node too",
+    "share one quantizer at the input, or say with input_encoding and input_scale which integers "
+    "the input holds",
+)
+_NOT_QUANTIZED = UnlowerableError(
+    "its input is not quantized", f"put a quantizer of 1 to {MAX_BITS} bits between the layers"
+)
+_BEHIND_CHOICE = UnlowerableError(
+    "it stands behind the choice of the class", "leave it out: the class index is the answer"
 )
 _INSIDE = UnlowerableError(
     "only the host can do it, and only behind the last layer", "leave it out"

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
-from bitfold.build.frontend.layers import Activation, Linear, Plan
+from bitfold.build.frontend.plan import INPUT, Activation, Join, Layer, Linear, Plan
 from bitfold.build.frontend.problems import Problem, UnlowerableError, refuse
 from bitfold.build.frontend.source import Source
 from bitfold.build.frontend.streamlining import streamline
-from bitfold.build.frontend.thresholds import negated, switching_points
+from bitfold.build.frontend.thresholds import check_rises, negated, switching_points
 from bitfold.build.frontend.weights import MAX_BITS, narrowest
 from bitfold.models.encoding import Encoding
 from bitfold.models.network import Network
 from bitfold.models.node import Node
-from bitfold.models.ops import Dense, Threshold
-from bitfold.models.ops.dense import accumulator_range
+from bitfold.models.ops import Dense, Op, Threshold
 from bitfold.models.value import Parameter, Value
 
 _LARGEST_SUM = 2**31 - 2  # one more is the threshold that is never reached
@@ -26,27 +26,21 @@ def lower(
     source: Source, plan: Plan, name: str, info: dict[str, str], progress: Callable[[str], None]
 ) -> Network:
     """Raises FrontendError for layers that fit the limits only as the source has them."""
-    lowering = _Lowering(plan)
-    constants = streamline(plan, progress)
-    for layer, constant in zip(plan.layers, constants, strict=True):
-        progress(f"checking {layer.name} against the source")
-        try:
-            lowering.add(layer, constant)
-        except UnlowerableError as error:
-            node = layer.source
-            lowering.problems.append(Problem(node.name, node.kind, error.reason, error.remedy))
+    lowering = _Lowering(source, plan)
+    for chain in plan.chains:
+        lowering.add(chain, progress)
     refuse(str(source.path), lowering.problems)
-    outputs = lowering.values[lowering.tensor].size
+    outputs = lowering.values[plan.output].size
     labels = source.names("class_names")
     return Network(
         name=name,
         sample_shape=source.sample_shape,
         quantizer=plan.quantizer,
-        input="input",
-        output=lowering.tensor,
+        input=INPUT,
+        output=plan.output,
         values=lowering.values,
         parameters=lowering.parameters,
-        nodes=tuple(lowering.nodes),
+        nodes=tuple(lowering.nodes[layer.name] for layer in plan.layers),
         head=plan.head,
         labels=labels if len(labels) == outputs else (),
         info=info,
@@ -54,43 +48,51 @@ def lower(
 
 
 class _Lowering:
-    def __init__(self, plan: Plan):
-        self.tensor = "input"
-        first = plan.layers[0]
-        size = first.matrix.shape[1] if isinstance(first, Linear) else first.features
-        self.values = {self.tensor: Value((size,), plan.input.encoding)}
+    """A network while it grows, chain by chain."""
+
+    def __init__(self, source: Source, plan: Plan):
+        self.values = {INPUT: Value((source.sample[0].size,), plan.input.encoding)}
         self.parameters: dict[str, Parameter] = {}
-        self.nodes: list[Node] = []
+        self.nodes: dict[str, Node] = {}
         self.problems: list[Problem] = []
-        # What the integers of `tensor` are in the source, but for these signs, and their range.
-        self.signs = np.int64(1)
-        self.range = (plan.input.minimum, plan.input.maximum)
+        # Which integers each value holds, and the signs but for which they are those of the source.
+        self.ranges = {INPUT: (plan.input.minimum, plan.input.maximum)}
+        self.signs = {INPUT: np.int64(1)}
         self.names: dict[tuple, str] = {}
 
-    def add(self, layer: Linear | Activation, constant: np.ndarray) -> None:
-        if isinstance(layer, Linear):
-            self._add_dense(layer, constant)
-        else:
-            self._add_threshold(layer, constant)
+    def add(self, chain: Sequence[Layer], progress: Callable[[str], None]) -> None:
+        """Adds layers of which each reads what the one before makes."""
+        first = chain[0]
+        if isinstance(first, Join):
+            with self._noting(first):
+                self._add_node(first, first.op)
+            return
+        if isinstance(first, Activation):
+            with self._noting(first):
+                check_rises(first, *self.ranges[first.input])
+        constants = streamline(chain, self.values[first.input].encoding, progress)
+        for layer, constant in zip(chain, constants, strict=True):
+            progress(f"checking {layer.name} against the source")
+            with self._noting(layer):
+                if isinstance(layer, Linear):
+                    self._add_dense(layer, constant)
+                else:
+                    self._add_threshold(layer, constant)
+
+    @contextmanager
+    def _noting(self, layer: Layer) -> Iterator[None]:
+        try:
+            yield
+        except UnlowerableError as error:
+            node = layer.source
+            self.problems.append(Problem(node.name, node.kind, error.reason, error.remedy))
 
     def _add_dense(self, layer: Linear, signs: np.ndarray) -> None:
-        self.signs = signs
         matrix = layer.matrix * signs[:, None]
         encoding = narrowest(matrix)
-        self.range = accumulator_range(matrix, self.values[self.tensor].encoding)
-        weight = self._parameter(f"{layer.name}.weight", matrix, encoding)
-        output = f"{layer.name}.sums"
-        self.nodes.append(Node(layer.name, Dense(), (self.tensor,), (output,), (weight,)))
-        low, high = self.range
-        if max(high, -low) > _LARGEST_SUM:
-            self.values[output] = Value((len(matrix),), Encoding.of("INT32"))
-            self.tensor, self.range = output, (-_LARGEST_SUM, _LARGEST_SUM)
-            raise UnlowerableError(
-                f"its sums reach {low}..{high}, beyond 32 bits",
-                "use fewer inputs, or fewer bits for weights or activations",
-            )
-        self.values[output] = Value((len(matrix),), Encoding.for_range(low, high))
-        self.tensor = output
+        weight = self._parameter(layer, "weight", matrix, encoding)
+        self._add_node(layer, Dense(), weight)
+        self.signs[layer.output] = signs
         if encoding.bits > MAX_BITS:
             raise UnlowerableError(
                 f"a row with {matrix.min()}..{matrix.max()} is negated by a negative scale behind "
@@ -99,29 +101,45 @@ class _Lowering:
             )
 
     def _add_threshold(self, layer: Activation, guess: np.ndarray) -> None:
-        points = switching_points(negated(layer, self.signs), *self.range, guess)
+        rising = negated(layer, self.signs[layer.input])
+        levels, limits = layer.levels, self.ranges[layer.input]
+        self.values[layer.output] = Value((layer.features,), levels.encoding)
+        self.ranges[layer.output] = (levels.minimum, levels.maximum)
+        self.signs[layer.output] = np.int64(1)
+        points = switching_points(rising, *limits, guess)
         if (points == points[0]).all():
             points = points[:1]
         encoding = Encoding.for_range(int(points.min()), int(points.max()))
-        thresholds = self._parameter(f"{layer.name}s", points, encoding)
-        output = layer.name.removesuffix(".threshold") + ".activations"
-        self.nodes.append(
-            Node(
-                layer.name,
-                Threshold(layer.output.minimum, layer.output.encoding.step),
-                (self.tensor,),
-                (output,),
-                (thresholds,),
-            )
-        )
-        self.values[output] = Value((layer.features,), layer.output.encoding)
-        self.tensor, self.signs = output, np.int64(1)
+        name = self._parameter(layer, "thresholds", points, encoding)
+        op = Threshold(levels.minimum, levels.encoding.step)
+        self.nodes[layer.name] = Node(layer.name, op, layer.inputs, (layer.output,), (name,))
 
-    def _parameter(self, name: str, values: np.ndarray, encoding: Encoding) -> str:
+    def _add_node(self, layer: Linear | Join, op: Op, *parameters: str) -> None:
+        """Adds a node that makes sums, as narrow as its inputs and parameters allow."""
+        self.nodes[layer.name] = Node(layer.name, op, layer.inputs, (layer.output,), parameters)
+        self.signs[layer.output] = np.int64(1)
+        inputs = [self.values[name] for name in layer.inputs]
+        given = [self.parameters[name] for name in parameters]
+        low, high = op.reach(inputs, given)[0].ends
+        (shape,) = op.shapes(inputs, given)
+        if max(high, -low) > _LARGEST_SUM:
+            self.values[layer.output] = Value(shape, Encoding.of("INT32"))
+            self.ranges[layer.output] = (-_LARGEST_SUM, _LARGEST_SUM)
+            raise UnlowerableError(
+                f"its sums reach {low}..{high}, beyond 32 bits",
+                "use fewer inputs, or fewer bits for weights or activations",
+            )
+        (self.values[layer.output],) = op.infer(inputs, given)
+        self.ranges[layer.output] = (low, high)
+
+    def _parameter(
+        self, layer: Linear | Activation, what: str, values: np.ndarray, encoding: Encoding
+    ) -> str:
         """The name of the parameter with these values: equal values are one parameter, shared."""
         values = values.astype(np.int32)
-        key = (name.rpartition(".")[2], values.shape, values.tobytes())
+        key = (what, values.shape, values.tobytes())
         if key not in self.names:
+            name = f"{layer.name.removesuffix('.threshold')}.{what}"
             self.names[key] = name
             self.parameters[name] = Parameter(values, encoding)
         return self.names[key]

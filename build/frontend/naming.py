@@ -37,14 +37,15 @@ def module_path(node: onnx.NodeProto, weight: str) -> str | None:
     return path or None
 
 
-def unique(name: str, taken: set[str]) -> str:
-    """`name` as a network may have it, or `name_2` and so on where it is taken; then taken itself.
+def unique(name: str, taken: set[str], suffix: str = "") -> str:
+    """`name` as a network may have it, with `suffix`; where that is taken, `name_2` and so on. Then
+    taken itself.
 
     What is made of it (`NAME.weight`) is a name as well."""
     name = plain_name(name)[:LONGEST]
-    candidate, count = name, 1
+    candidate, count = name + suffix, 1
     while candidate in taken:
         count += 1
-        candidate = f"{name}_{count}"
+        candidate = f"{name}_{count}{suffix}"
     taken.add(candidate)
     return candidate

@@ -32,10 +32,12 @@ QONNX_DOMAIN = "qonnx.custom_op.general"
 QONNX_OPERATORS = {"Quant", "IntQuant", "BipolarQuant", "MultiThreshold"}
 QUANTIZER = {*QONNX_OPERATORS, "QuantizeLinear"}
 DENSE = {"MatMul", "Gemm"}
+# Where branches meet. An Add of a constant is affine.
+JOIN = {"Add", "Concat"}
 CHOICE = {"ArgMax", "TopK"}
 # What only the host can do, behind the last layer.
 HOST = {kind for kind in HOST_OPS if kind not in AFFINE | MONOTONE | QUANTIZER}
-KNOWN = SHAPE | AFFINE | MONOTONE | QUANTIZER | DENSE | CHOICE | HOST
+KNOWN = SHAPE | AFFINE | MONOTONE | QUANTIZER | DENSE | JOIN | CHOICE | HOST
 
 # Operators that may make a constant of constants, or that an error can look past. All of them
 # compute outputs of their inputs and do nothing else: no chance, no control flow, no files.

@@ -58,8 +58,8 @@ _SAMPLE_STATISTICS = (
     "use BatchNormalization, which is constant after training",
 )
 _JOIN = (
-    "joining two branches is not supported yet",
-    "use a network in which every layer feeds exactly one other",
+    "branches can be joined by Add and Concat only",
+    "use one of them, on branches with one scale",
 )
 
 _REASONS = {
@@ -88,7 +88,6 @@ _REASONS = {
     ),
     "LayerNormalization": _SAMPLE_STATISTICS,
     "InstanceNormalization": _SAMPLE_STATISTICS,
-    "Concat": _JOIN,
     "FloatQuant": ("it gives small floats, not integers", "quantize with Quant or BipolarQuant"),
     "Trunc": ("truncation is not supported", "quantize with Quant"),
     "Sign": ("it has three values, as the sign of 0 is 0", "quantize with BipolarQuant"),
@@ -108,8 +107,8 @@ def unsupported(kind: str) -> UnlowerableError:
 
 
 def joins_branches(kind: str) -> UnlowerableError:
-    """The error for a node that takes two tensors which both depend on the input."""
-    if kind in ("Add", "Sub", "Mul", "Div", "Concat", "Sum"):
+    """The error for a node that takes several tensors which depend on the input, and may not."""
+    if kind in ("Sub", "Mul", "Div", "Sum"):
         return UnlowerableError(*_JOIN)
     if kind in ("MatMul", "Gemm"):
         return UnlowerableError(

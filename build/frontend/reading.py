@@ -11,7 +11,8 @@ import numpy as np
 
 from bitfold.build.frontend import comparison, lowering, problems, source, streamlining
 from bitfold.build.frontend.comparison import Comparison
-from bitfold.build.frontend.layers import Plan, cut, given_input
+from bitfold.build.frontend.layers import cut, given_input
+from bitfold.build.frontend.plan import Plan
 from bitfold.build.frontend.source import Source
 from bitfold.build.frontend.tracing import Trace, trace
 from bitfold.models.errors import BitfoldError, FrontendError, NetworkError, shown

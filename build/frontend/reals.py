@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,25 @@ class Reals:
         """The map followed by real * factor + term."""
         return Reals(self.scale * factor, self.zero, self.offset * factor + term)
 
+    @staticmethod
+    def added(parts: Sequence[Reals]) -> Reals:
+        """What the sum of integers stands for that stand for `parts`, all of one scale."""
+        zero = sum(part.zero for part in parts)
+        return Reals(parts[0].scale, zero, sum(part.offset for part in parts))
+
+    @staticmethod
+    def side_by_side(parts: Sequence[Reals], features: Sequence[int]) -> Reals:
+        """What integers stand for that stand for `parts`, each of so many features."""
+
+        def joined(values: Sequence[np.ndarray]) -> np.ndarray:
+            return scalar_if_equal(np.concatenate(list(map(np.broadcast_to, values, features))))
+
+        return Reals(
+            joined([part.scale for part in parts]),
+            joined([part.zero for part in parts]),
+            joined([part.offset for part in parts]),
+        )
+
     def host_steps(self) -> tuple[HostOp, ...]:
         """The same map as float32 steps of the host, in the order in which exporters write it."""
         steps = (("Sub", self.zero, 0), ("Mul", self.scale, 1), ("Add", self.offset, 0))
@@ -44,3 +64,8 @@ class Reals:
             for kind, operand, neutral in steps
             if (operand != neutral).any()
         )
+
+
+def scalar_if_equal(values: np.ndarray) -> np.ndarray:
+    """`values` as one float64 where all are the same."""
+    return values.flat[0] if (values == values.flat[0]).all() else values

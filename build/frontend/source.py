@@ -1,7 +1,8 @@
-"""Reads an ONNX file as a chain of operations: what becomes of one tensor, from input to output."""
+"""Reads an ONNX file as a graph of operations: what becomes of its input, node by node."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,7 +14,7 @@ from onnx import helper, numpy_helper
 
 from bitfold.build.frontend.execution import NodeRunner
 from bitfold.build.frontend.loading import load
-from bitfold.build.frontend.operators import is_known, is_safe, kind_of
+from bitfold.build.frontend.operators import JOIN, is_known, is_safe, kind_of
 from bitfold.build.frontend.problems import (
     Problem,
     UnlowerableError,
@@ -30,24 +31,31 @@ _QUANTIZERS = ("Quant", "IntQuant", "BipolarQuant", "QuantizeLinear", "Dequantiz
 
 @dataclass(frozen=True)
 class Operation:
-    """A node that turns one tensor into another; all its other inputs are `constants`, by name.
+    """A node that turns tensors into another; all its other inputs are `constants`, by name.
 
-    `sample` and `result` are what flows in and out for some input: they tell shapes and dtypes.
-    `then` are nodes that only make sense together with this one, in order.
+    `inputs` are the input of the file and outputs of operations, in the order of the node; one that
+    joins branches has several. `samples` and `result` are what flows in and out for some input:
+    they tell shapes and dtypes. `then` are nodes that only make sense together with this one, in
+    order.
     """
 
     runner: NodeRunner
     name: str
-    input: str
+    inputs: tuple[str, ...]
     output: str
     constants: Mapping[str, np.ndarray]
-    sample: np.ndarray
+    samples: tuple[np.ndarray, ...]
     result: np.ndarray
     then: tuple[Operation, ...] = ()
 
     @property
     def kind(self) -> str:
         return self.runner.node.op_type
+
+    @property
+    def sample(self) -> np.ndarray:
+        """What flows into the first of its inputs."""
+        return self.samples[0]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -65,10 +73,11 @@ class Operation:
         return self.constants.get(names[index]) if index < len(names) else None
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """(rows, features) to (rows, features), computed by the node itself."""
+        """(rows, features) to (rows, features), computed by the node itself; of one input only."""
         shaped = x.reshape((len(x), *self.shape)).astype(self.sample.dtype)
         node = self.runner.node
-        y = self.runner({**self.constants, self.input: shaped})[node.output[0]]
+        (name,) = (name for name in node.input if name and name not in self.constants)
+        y = self.runner({**self.constants, name: shaped})[node.output[0]]
         y = y.reshape(len(x), -1)
         for operation in self.then:
             y = operation(y)
@@ -77,7 +86,8 @@ class Operation:
 
 @dataclass(frozen=True)
 class Source:
-    """An ONNX file: its one input, and the operations on the way to its one output.
+    """An ONNX file: its one input, and the operations on the way to its one output, in an order in
+    which each finds its inputs made.
 
     `problems` are the nodes that made it impossible to say more.
     """
@@ -86,7 +96,8 @@ class Source:
     model: onnx.ModelProto
     input: str
     sample: np.ndarray
-    chain: tuple[Operation, ...]
+    operations: tuple[Operation, ...]
+    output: str
     problems: tuple[Problem, ...]
     # By which node each tensor that does not depend on the input was made, and its value.
     makers: Mapping[str, onnx.NodeProto]
@@ -155,14 +166,25 @@ def read_source(path: Path) -> Source:
             )
     sample = _sample(path, inputs[0])
     walk = _Walk(graph, {entry.domain: entry.version for entry in model.opset_import}, values)
-    chain = walk.follow(inputs[0].name, sample, graph.output[0].name)
-    if not chain and not walk.problems:
+    operations = walk.follow(inputs[0].name, sample, graph.output[0].name)
+    output = walk.stands_for(graph.output[0].name)
+    if output not in walk.dependent or not (operations or walk.problems):
         raise FrontendError(
             f"{path}: no node makes the output {graph.output[0].name} from the input "
             f"{inputs[0].name}; the file is truncated or damaged: export it again"
         )
     problems = tuple(walk.problems)
-    return Source(path, model, inputs[0].name, sample, chain, problems, walk.makers, values)
+    return Source(
+        path,
+        model,
+        inputs[0].name,
+        sample,
+        operations,
+        output,
+        problems,
+        walk.makers,
+        values,
+    )
 
 
 def _sample(path: Path, value: onnx.ValueInfoProto) -> np.ndarray:
@@ -197,17 +219,25 @@ class _Walk:
         # What would be constant if it could be executed.
         self.unknown: set[str] = set()
         self.needed: set[str] = set()
+        # For what no operation makes, as its node is refused: what flows into that node.
+        self.replaced: dict[str, str] = {}
 
     def follow(self, start: str, sample: np.ndarray, end: str) -> tuple[Operation, ...]:
         self.dependent[start] = sample
         self.needed = self._needed(end)
-        chain = []
+        operations = []
         for index, node in enumerate(self.graph.node):
             if not self.needed.isdisjoint(node.output):
                 operation = self._visit(label(node, index), node)
                 if operation:
-                    chain.append(operation)
-        return _join_quantize_dequantize(chain)
+                    operations.append(operation)
+        return _join_quantize_dequantize(operations)
+
+    def stands_for(self, tensor: str) -> str:
+        """The tensor that the search for problems goes on with."""
+        while tensor in self.replaced:
+            tensor = self.replaced[tensor]
+        return tensor
 
     def _visit(self, name: str, node: onnx.NodeProto) -> Operation | None:
         inputs = [name for name in node.input if name]
@@ -247,11 +277,9 @@ class _Walk:
             self.makers.update(dict.fromkeys(outputs, node))
 
     def _operation(self, name: str, node: onnx.NodeProto, moving: list[str]) -> Operation | None:
-        if len(moving) > 1:
-            self._note(name, kind_of(node), joins_branches(node.op_type))
-        elif not is_known(node):
-            self._note(name, kind_of(node), unsupported(kind_of(node)))
-        known = len(moving) == 1 and is_known(node)
+        refused = self._refusal(node, moving)
+        if refused:
+            self._note(name, kind_of(node), refused)
         constants = {i: self.values[i] for i in node.input if i in self.values}
         samples = {i: self.dependent[i] for i in moving}
         runner = NodeRunner(node, self.versions)
@@ -262,14 +290,27 @@ class _Walk:
             try:
                 outputs = runner({**constants, **samples})
             except Exception as error:
-                if known:
+                if not refused:
                     self._note(name, kind_of(node), _not_executable(error))
         self.dependent.update(outputs)
         output = next(o for o in node.output if o in self.needed)
         result = outputs[output]
-        if not known or result is None:
+        inputs = tuple(self.stands_for(name) for name in moving)
+        if refused or result is None:
+            self.replaced.update(dict.fromkeys(outputs, inputs[0]))
             return None
-        return Operation(runner, name, moving[0], output, constants, samples[moving[0]], result)
+        flowing = tuple(samples[name] for name in moving)
+        return Operation(runner, name, inputs, output, constants, flowing, result)
+
+    def _refusal(self, node: onnx.NodeProto, moving: list[str]) -> UnlowerableError | None:
+        """Why the front end has no meaning for a node that depends on the input; None if it has."""
+        if len(moving) > 1 and node.op_type not in JOIN:
+            return joins_branches(node.op_type)
+        if not is_known(node):
+            return unsupported(kind_of(node))
+        if len(self.needed.intersection(node.output)) > 1:
+            return UnlowerableError("several of its outputs are used", "use one of them")
+        return None
 
 
 def _not_executable(error: Exception) -> UnlowerableError:
@@ -279,21 +320,25 @@ def _not_executable(error: Exception) -> UnlowerableError:
     )
 
 
-def _join_quantize_dequantize(chain: Sequence[Operation]) -> tuple[Operation, ...]:
+def _join_quantize_dequantize(operations: Sequence[Operation]) -> tuple[Operation, ...]:
     """Makes one quantizer of QuantizeLinear, an optional Clip, and DequantizeLinear."""
-    joined: list[Operation] = []
-    for operation in chain:
-        last = joined[-1] if joined else None
+    readers = Counter(name for operation in operations for name in operation.inputs)
+    joined: dict[str, Operation] = {}
+    for operation in operations:
+        first = operation.inputs[0]
+        last = joined.get(first)
         parts = [part.kind for part in (last, *last.then)] if last else []
         if (parts == ["QuantizeLinear"] and operation.kind in ("Clip", "DequantizeLinear")) or (
             parts == ["QuantizeLinear", "Clip"] and operation.kind == "DequantizeLinear"
         ):
-            joined[-1] = replace(
+            operation = replace(
                 last,
                 output=operation.output,
                 result=operation.result,
                 then=(*last.then, operation),
             )
-        else:
-            joined.append(operation)
-    return tuple(joined)
+            readers[first] -= 1
+            if not readers[first]:
+                del joined[first]
+        joined[operation.output] = operation
+    return tuple(joined.values())

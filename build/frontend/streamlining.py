@@ -14,19 +14,23 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from bitfold.build.frontend import operators
 from bitfold.build.frontend.chain import Chain
-from bitfold.build.frontend.layers import Activation, Layer, Linear, Plan
+from bitfold.build.frontend.plan import Activation, Linear
 from bitfold.build.frontend.quiet import quiet
 from bitfold.build.frontend.weights import narrowest
+from bitfold.models.encoding import Encoding
 from bitfold.models.errors import FrontendError
 
 
-def streamline(plan: Plan, progress: Callable[[str], None]) -> list[np.ndarray]:
+def streamline(
+    layers: Sequence[Linear | Activation], encoding: Encoding, progress: Callable[[str], None]
+) -> list[np.ndarray]:
     """What FINN makes of each layer: for a Linear, which rows to negate, (rows,) int64 of 1 and -1;
     for an Activation its thresholds, (features or 1, levels) float, in units of its integers.
 
-    Raises FrontendError if a pass fails, or leaves anything behind between the layers.
+    Each layer reads what the one before makes, the first what `encoding` holds. Raises
+    FrontendError if a pass fails, or leaves anything behind between the layers.
     """
-    model = _normal_form(plan)
+    model = _normal_form(layers, encoding)
     for transformation in load_passes():
         name = type(transformation).__name__
         progress(f"FINN: {name}")
@@ -35,7 +39,7 @@ def streamline(plan: Plan, progress: Callable[[str], None]) -> list[np.ndarray]:
                 model = model.transform(transformation)
         except Exception as error:
             raise FrontendError(f"FINN's pass {name} failed: {error!r}") from error
-    return _read(model, plan.layers)
+    return _read(model, layers)
 
 
 def load_passes() -> list:
@@ -63,11 +67,11 @@ def load_passes() -> list:
     ]
 
 
-def _normal_form(plan: Plan) -> ModelWrapper:
-    first = plan.layers[0]
+def _normal_form(layers: Sequence[Linear | Activation], encoding: Encoding) -> ModelWrapper:
+    first = layers[0]
     columns = first.matrix.shape[1] if isinstance(first, Linear) else first.features
-    graph = Chain(columns, plan.input.encoding.name)
-    for layer in plan.layers:
+    graph = Chain(columns, encoding.name)
+    for layer in layers:
         if isinstance(layer, Linear):
             weights = graph.add("MatMul", layer.matrix.T, len(layer.matrix))
             graph.datatypes[weights] = narrowest(layer.matrix).name
@@ -82,7 +86,7 @@ def _add_activation(graph: Chain, layer: Activation, behind_weights: bool) -> No
     All else (a Relu, another quantizer on the way, the rounding of ties) FINN does not see: the
     thresholds are moved to where the source switches afterwards.
     """
-    before, output = layer.before, layer.output
+    before, output = layer.before, layer.levels
     steps = [(np.float64(1), -before.zero), (before.scale, before.offset)]
     steps += [
         operators.factor_and_term(operation)
@@ -111,7 +115,7 @@ def _add_activation(graph: Chain, layer: Activation, behind_weights: bool) -> No
     )
 
 
-def _read(model: ModelWrapper, layers: Sequence[Layer]) -> list[np.ndarray]:
+def _read(model: ModelWrapper, layers: Sequence[Linear | Activation]) -> list[np.ndarray]:
     """The constants of the layers. Raises FrontendError if there is anything else."""
     nodes = list(model.graph.node)
     constants: list[np.ndarray] = []

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bitfold.build.frontend.layers import Activation
+from bitfold.build.frontend.plan import Activation
 from bitfold.build.frontend.problems import UnlowerableError
 from bitfold.models.ops import Threshold
 
@@ -22,7 +22,7 @@ def switching_points(activation: Activation, low: int, high: int, guess: np.ndar
     (features or 1, levels), is where to look first. Raises UnlowerableError for an activation
     that falls somewhere: no thresholds give what it does.
     """
-    output = activation.output
+    output = activation.levels
     levels = np.arange(output.minimum, output.maximum, output.step) + output.step
     shape = (len(levels), activation.features)
 
@@ -65,7 +65,7 @@ def _try(activation: Activation, low: int, high: int, points: np.ndarray) -> Non
     else:
         trials = np.random.default_rng(0).integers(low, high + 1, count)
     trials = np.repeat(trials[:, None], activation.features, axis=1)
-    output = activation.output
+    output = activation.levels
     (counted,) = Threshold(output.minimum, output.step).evaluate([trials], [points])
     wrong = (counted != activation(trials)).any(axis=0)
     if wrong.any() or (np.diff(points, axis=1) < 0).any():
@@ -73,6 +73,18 @@ def _try(activation: Activation, low: int, high: int, points: np.ndarray) -> Non
             f"it does not rise with its input (feature {int(np.argmax(wrong))}), so that no "
             "thresholds give what it does",
             "use a monotone activation in front of the quantizer",
+        )
+
+
+def check_rises(activation: Activation, low: int, high: int) -> None:
+    """Behind weights, FINN negates the rows that fall; where there are none, nothing can."""
+    ends = np.repeat([[low], [high]], activation.features, axis=1)
+    at_low, at_high = activation(ends)
+    if (at_low > at_high).any():
+        feature = int(np.argmax(at_low > at_high))
+        raise UnlowerableError(
+            f"it falls where the input rises (feature {feature})",
+            "negate the feature and the weights of the next layer",
         )
 
 

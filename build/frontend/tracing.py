@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bitfold.build.frontend.comparison import FLOAT32_BITS, row_signs
-from bitfold.build.frontend.layers import Linear, Plan
+from bitfold.build.frontend.plan import Activation, Linear, Plan
 from bitfold.models.errors import FrontendError
 from bitfold.models.network import Network
 
@@ -40,13 +40,16 @@ def trace(
             f"{len(plan.layers)}; export it again"
         )
     tensors, rounded = {network.input: network.quantize(x)}, {}
-    for layer, node, values in zip(plan.layers, network.nodes, layers):
+    nodes = {node.name: node for node in network.nodes}
+    for layer, values in zip(plan.layers, layers):
+        node = nodes[layer.name]
         reals = values.reshape(len(x), -1)
         integers = layer.reals.integers(reals)
-        if isinstance(layer, Linear):
+        if not isinstance(layer, Activation):
             if network.values[node.output].encoding.bits > FLOAT32_BITS:
                 continue
             rounded[node.output] = layer.reals.of(integers) != reals
+        if isinstance(layer, Linear):
             weight = network.parameter(node, "weights").values
             integers = integers * row_signs(layer.matrix, weight)
         tensors[node.output] = integers

@@ -72,7 +72,7 @@ def test_all_nodes_that_cannot_be_lowered_are_listed(save):
         f = Flatten(m)
         b = MatMul(f, float1)
         s = Sin(b)
-        t = Add(s, b)
+        t = Mul(s, b)
         q = {U4.format("t")}
         y = MatMul(q, float2)
     """
@@ -85,7 +85,7 @@ def test_all_nodes_that_cannot_be_lowered_are_listed(save):
         "MaxPool_3 (MaxPool): pooling is not supported yet; use fully connected layers",
         "MatMul_5 (MatMul): its weights are not quantized",
         "Sin_6 (Sin): the operator has no counterpart in integer layers; leave it out",
-        "Add_7 (Add): joining two branches is not supported yet",
+        "Mul_7 (Mul): branches can be joined by Add and Concat only; use one of them",
         "MatMul_9 (MatMul): its weights are not quantized",
     ):
         assert line in message, message
@@ -99,7 +99,7 @@ def test_all_nodes_that_cannot_be_lowered_are_listed(save):
         (BETWEEN("Sqrt(b)"), "Sqrt_2 (Sqrt): the operator has no counterpart"),
         (BETWEEN("MyOp(b)"), "MyOp_2 (MyOp): the operator has no"),
         (BETWEEN("Sign(b)"), "quantize with BipolarQuant"),
-        (BETWEEN("Mul(b, b)"), "Mul_2 (Mul): joining two branches"),
+        (BETWEEN("Mul(b, b)"), "Mul_2 (Mul): branches can be joined by"),
         (
             GOOD.replace("y =", "n = Relu(c) y =").replace("(c, w", "(n, w"),
             "put the quantizer behi",
