@@ -4,8 +4,8 @@ sandbox.py       a process with limits, in which all that touches a file is done
 reading.py       what is done there
 loading.py       the file's bytes                        screening.py  what is refused by its form
 source.py        the file as a graph of operations       operators.py  what each operator means
-layers.py        the graph cut into host steps, layers   weights, naming, edges, joins: its parts
-plan.py          what it is cut into
+layers.py        the graph cut into host steps, layers   plan.py       what these are
+weights.py, naming.py, edges.py, joins.py, given.py: parts of layers.py
 streamlining.py  FINN's passes on a run of layers, which chain.py writes as a graph
 thresholds.py    every threshold moved to where the file itself switches
 lowering.py      layers and constants made a Network

@@ -11,6 +11,7 @@ import numpy as np
 
 from bitfold.build.frontend import operators
 from bitfold.build.frontend.edges import host_steps, quantizing_steps
+from bitfold.build.frontend.given import declared_steps
 from bitfold.build.frontend.joins import check_join
 from bitfold.build.frontend.naming import module_path, unique
 from bitfold.build.frontend.operators import Quantizer
@@ -20,40 +21,9 @@ from bitfold.build.frontend.reals import Reals, scalar_if_equal
 from bitfold.build.frontend.source import Operation, Source
 from bitfold.build.frontend.weights import MAX_BITS, integer_rows
 from bitfold.models.encoding import Encoding
-from bitfold.models.errors import FrontendError, NetworkError
 from bitfold.models.host import HostOp
 from bitfold.models.ops import Add, Concatenate
 from bitfold.models.value import Value
-
-
-def given_input(source: Source, encoding: str | None, scale: float | None) -> Quantizer | None:
-    """The input integers that the user or else the file declares; None where neither does.
-
-    Raises FrontendError for integers that the hardware can't take.
-    """
-    if encoding is None:
-        if scale is not None:
-            raise FrontendError(
-                f"input_scale={scale} says what an integer is worth, but not which integers there "
-                "are; give input_encoding too (pixels: UINT8)"
-            )
-        encoding, where = source.input_datatype, f"{source.path}: its input"
-        if encoding is None:
-            return None
-    else:
-        where = "input_encoding"
-    scale = 1.0 if scale is None else scale
-    if not (np.isfinite(scale) and scale > 0):
-        raise FrontendError(f"input_scale={scale} is not a positive number")
-    try:
-        integers = Encoding.of(encoding)
-    except NetworkError as error:
-        raise FrontendError(f"{where}: {error}") from None
-    if integers.bits > MAX_BITS:
-        raise FrontendError(
-            f"{where}: {encoding} has {integers.bits} bits; use at most {MAX_BITS} bits"
-        )
-    return Quantizer(integers, integers.minimum, integers.maximum, Reals(np.float64(scale)))
 
 
 def cut(source: Source, declared: Quantizer | None) -> tuple[Plan | None, list[Problem]]:
@@ -95,7 +65,7 @@ class _Cutter:
         self.quantizer: tuple[HostOp, ...] = ()
         self.flows = {source.input: _Flow()}
         if declared:
-            self.quantizer = _declared_steps(declared)
+            self.quantizer = declared_steps(declared)
             self.flows[source.input] = _Flow(reals=declared.reals, encoding=declared.encoding)
         self.readers = _readers(source)
 
@@ -336,14 +306,6 @@ def _check_bits(integers: Quantizer) -> None:
         raise UnlowerableError(
             f"it gives integers of {bits} bits", f"quantize activations to at most {MAX_BITS} bits"
         )
-
-
-def _declared_steps(integers: Quantizer) -> tuple[HostOp, ...]:
-    """From reals to the integers that the user says the hardware takes."""
-    if integers.encoding.is_bipolar:
-        return (HostOp("BipolarQuant"),)
-    operands = (integers.reals.scale, 0, integers.minimum, integers.maximum)
-    return (HostOp("Quant", tuple(np.asarray(operand, np.float32) for operand in operands)),)
 
 
 def _check_choice(operation: Operation) -> None:

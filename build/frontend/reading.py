@@ -11,7 +11,8 @@ import numpy as np
 
 from bitfold.build.frontend import comparison, lowering, problems, source, streamlining
 from bitfold.build.frontend.comparison import Comparison
-from bitfold.build.frontend.layers import cut, given_input
+from bitfold.build.frontend.given import given_input
+from bitfold.build.frontend.layers import cut
 from bitfold.build.frontend.plan import Plan
 from bitfold.build.frontend.source import Source
 from bitfold.build.frontend.tracing import Trace, trace

@@ -2,11 +2,13 @@
 
 import logging
 
+import brevitas.nn as qnn
 import numpy as np
 import pytest
 import torch
 from brevitas.export import export_qonnx
-from qonnx_graphs import kinds
+from brevitas.quant import Int8WeightPerTensorFloat, Uint8ActPerTensorFloat
+from qonnx_graphs import LAYER_1, U4, U8_INPUT, kinds, read_exactly, writer
 from torch import nn
 
 from bitfold.build.compiler import compile_dataflow, make_engine
@@ -18,6 +20,7 @@ from bitfold.build.frontend import (
     verify_against_source,
 )
 from bitfold.models.datasets import InputFormat
+from bitfold.models.errors import FrontendError
 from bitfold.models.layers import Dense, Input, Scores, fold_batch_norms
 from bitfold.models.ops import Add, Concatenate
 from bitfold.models.quantization import quantization
@@ -102,3 +105,127 @@ def test_what_brevitas_branches_is_exact_on_every_device(tmp_path, cache, name, 
         for bundle in (dataflow, offload):
             device = VerilatedDevice(bundle, cache=cache)
             assert np.array_equal(run(device, network, integers[:5]), outputs[:5])
+
+
+class Skip(nn.Module):
+    """A residual layer as the manual of Brevitas has it: learnt scales, one quantizer at the sum."""
+
+    def __init__(self):
+        super().__init__()
+        weights = {"weight_quant": Int8WeightPerTensorFloat, "weight_bit_width": 4}
+        signed = {"bit_width": 4, "return_quant_tensor": True}
+        self.input = qnn.QuantIdentity(act_quant=Uint8ActPerTensorFloat, return_quant_tensor=True)
+        self.fc0 = qnn.QuantLinear(FEATURES, SIZE, bias=False, **weights)
+        self.relu = qnn.QuantReLU(**signed)
+        self.fc1 = qnn.QuantLinear(SIZE, SIZE, bias=False, **weights)
+        self.add = qnn.QuantEltwiseAdd(bit_width=4, return_quant_tensor=True)
+        self.scores = qnn.QuantLinear(SIZE, CLASSES, bias=False, **weights)
+
+    def forward(self, x):
+        x = self.relu(self.fc0(self.input(x)))
+        return self.scores(self.add(x, self.fc1(x)))
+
+
+def test_a_residual_layer_with_learnt_scales_is_the_files_but_for_its_rounding(tmp_path):
+    torch.manual_seed(0)
+    module = Skip()
+    module(torch.rand(200, FEATURES) * 4)  # from which Brevitas takes its scales
+    path, _ = exported(module, tmp_path / "network.onnx")
+    network = read_qonnx(path)
+    comparison = verify_against_source(network, path, random_samples(network, 1000))
+    assert comparison.faithful
+    (add,) = [node for node in network.nodes if isinstance(node.op, Add)]
+    assert add.name == "add"
+    # The first quantizer is one value; the one that both branches share comes behind it.
+    assert len(network.readers("fc0.activations")) == 2
+
+
+RANDOM = np.random.default_rng(5)
+CONSTANTS = {
+    "three": 3,
+    "v1t": RANDOM.integers(-7, 8, (4, 5)) / 8,
+    "square": RANDOM.integers(-7, 8, (5, 5)) / 8,
+    "w310": RANDOM.integers(-7, 8, (10, 3)) / 8,
+    "w315": RANDOM.integers(-7, 8, (15, 3)) / 8,
+    "w44": RANDOM.integers(-7, 8, (4, 4)) / 8,
+    "w43": RANDOM.integers(-7, 8, (4, 3)) / 8,
+    "shape": np.array([1, 5, 1]),
+    "beta2": np.array([1.5, 0.25, -2, 0, 3]),
+    "zero_point": np.uint8(0),
+    "nothing": np.zeros((1, 5)),
+    "w1six": RANDOM.integers(-7, 8, (4, 6)) / 8,
+}
+U4B = U4.format
+BRANCH = f"{LAYER_1} f = MatMul(e, square) g = {U4B('f')}"
+"""e and g: integers of one scale, of 4 bits."""
+BACK = "y = MatMul(j, w2t)"
+
+
+@pytest.fixture
+def save(tmp_path):
+    write = writer(tmp_path)
+    return lambda body, **given: write(body, names=True, **{**CONSTANTS, **given})
+
+
+FORMS = {
+    "a residual layer": (f"{BRANCH} j = Add(g, e) {BACK}", [Add]),
+    "three in a row": (
+        f"{BRANCH} h = Add(g, e) i = {U4B('h')} k = MatMul(i, square) l = {U4B('k')} "
+        f"j = Add(i, l) m = {U4B('j')} n = Concat<axis=-1>(m, i) y = MatMul(n, w310)",
+        [Add, Add, Concatenate],
+    ),
+    "x + x": (f"{LAYER_1} j = Add(e, e) {BACK}", [Add]),
+    "two layers that read the input": (
+        f"{U8_INPUT} b = MatMul(a, w1t) c = {U4B('b')} d = MatMul(a, v1t) e = {U4B('d')} "
+        f"j = Add(c, e) {BACK}",
+        [Add],
+    ),
+    "the input itself as a branch": (
+        f"{U8_INPUT} x4 = MatMul(a, w44) b = {U4.replace('quarter', 'one').format('x4')} j = Add(a, b) "
+        "k = Quant<signed = 0, narrow = 0>(j, two, zero, four) y = MatMul(k, w43)",
+        [Add],
+    ),
+    "three branches one behind the other": (
+        f"{BRANCH} j = Concat<axis=1>(e, g, e) y = MatMul(j, w315)",
+        [Concatenate],
+    ),
+    "sums that two quantizers read": (
+        f"{U8_INPUT} b = MatMul(a, w1t) c = {U4B('b')} d = Add(b, beta2) e = {U4B('d')} "
+        f"j = Add(c, e) {BACK}",
+        [Add],
+    ),
+    "a sum of sums": (
+        f"{U8_INPUT} b = MatMul(a, w1t) c = MatMul(a, v1t) j = Add(b, c) d = {U4B('j')} "
+        "y = MatMul(d, w2t)",
+        [Add],
+    ),
+    "a zero point and a bias in a branch": (
+        f"{U8_INPUT} b = MatMul(a, w1t) c = Quant<signed = 0, narrow = 0>(b, quarter, three, four) "
+        f"d = Add(c, beta2) e = MatMul(c, square) f = {U4B('e')} j = Add(d, f) {BACK}",
+        [Add],
+    ),
+    "branches of other scales, in front of thresholds": (
+        f"{LAYER_1} f = MatMul(e, square) g = Quant<signed = 1, narrow = 0>(f, half, zero, three) "
+        f"h = Concat<axis=1>(e, g) i = {U4B('h')} y = MatMul(i, w310)",
+        [Concatenate],
+    ),
+    "other shapes on the way": (
+        f"{BRANCH} h = Reshape(g, shape) i = Reshape(e, shape) k = Add(h, i) j = Flatten(k) {BACK}",
+        [Add],
+    ),
+    "QuantizeLinear that two DequantizeLinear read": (
+        f"{U8_INPUT} b = MatMul(a, w1t) c = QuantizeLinear(b, half, zero_point) "
+        "d = DequantizeLinear(c, half, zero_point) e = DequantizeLinear(c, half, zero_point) "
+        "f = MatMul(d, square) g = QuantizeLinear(f, half, zero_point) "
+        f"h = DequantizeLinear(g, half, zero_point) j = Add(h, e) k = {U4B('j')} "
+        "y = MatMul(k, w2t)",
+        [Add],
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_whatever_branches_is_read_exactly(save, form):
+    body, joins = FORMS[form]
+    network = read_exactly(save(body))
+    assert [kind for kind in kinds(network) if kind in (Add, Concatenate)] == joins
