@@ -180,7 +180,7 @@ class _Cutter:
             if len(flows) == 1:
                 return flows[0]
             if self.problems:
-                return _ANY_SUMS
+                return _ANY_FLOW
             parts = [flow.reals for flow in flows]
             features = [sample[0].size for sample in operation.samples]
             if operation.kind == "Add":
@@ -196,7 +196,7 @@ class _Cutter:
             name = self._name(module_path(operation.runner.node, ""), operation.kind.lower())
             inputs = tuple(flow.value for flow in flows)
             return self._append(Join(name, op, inputs, reals, operation), encoding)
-        return _ANY_SUMS
+        return _ANY_FLOW
 
     def _name(self, path: str | None, kind: str) -> str:
         name = unique(path or f"{kind}{self.counts[kind]}", self.names)

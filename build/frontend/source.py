@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -219,8 +220,9 @@ class _Walk:
         # What would be constant if it could be executed.
         self.unknown: set[str] = set()
         self.needed: set[str] = set()
-        # For what no operation makes, as its node is refused: what flows into that node.
+        # What a node makes that is refused, or was there before: the tensor that takes its place.
         self.replaced: dict[str, str] = {}
+        self.seen: dict[tuple, str] = {}
 
     def follow(self, start: str, sample: np.ndarray, end: str) -> tuple[Operation, ...]:
         self.dependent[start] = sample
@@ -234,7 +236,7 @@ class _Walk:
         return _join_quantize_dequantize(operations)
 
     def stands_for(self, tensor: str) -> str:
-        """The tensor that the search for problems goes on with."""
+        """The input of the file or output of an operation that takes the place of `tensor`."""
         while tensor in self.replaced:
             tensor = self.replaced[tensor]
         return tensor
@@ -284,6 +286,13 @@ class _Walk:
         samples = {i: self.dependent[i] for i in moving}
         runner = NodeRunner(node, self.versions)
         outputs = dict.fromkeys(node.output)
+        output = next(o for o in node.output if o in self.needed)
+        inputs = tuple(self.stands_for(name) for name in moving)
+        before = self.seen.setdefault(self._meaning(node, output), output)
+        if before != output and not refused:
+            self.dependent[output] = self.dependent[before]
+            self.replaced[output] = before
+            return None
         # Behind a node that can't be executed nothing is known but the operators.
         blind = any(sample is None for sample in samples.values())
         if is_safe(node) and not blind and self.unknown.isdisjoint(node.input):
@@ -293,14 +302,28 @@ class _Walk:
                 if not refused:
                     self._note(name, kind_of(node), _not_executable(error))
         self.dependent.update(outputs)
-        output = next(o for o in node.output if o in self.needed)
         result = outputs[output]
-        inputs = tuple(self.stands_for(name) for name in moving)
         if refused or result is None:
             self.replaced.update(dict.fromkeys(outputs, inputs[0]))
             return None
         flowing = tuple(samples[name] for name in moving)
         return Operation(runner, name, inputs, output, constants, flowing, result)
+
+    def _meaning(self, node: onnx.NodeProto, output: str) -> tuple:
+        """What tells its `output` from all others: two nodes that have this in common are one."""
+        alone = onnx.NodeProto()
+        alone.CopyFrom(node)
+        for field in ("name", "doc_string", "metadata_props", "input", "output"):
+            alone.ClearField(field)
+        operands = []
+        for name in node.input:
+            value = self.values.get(name)
+            if value is None:
+                operands.append(self.stands_for(name))
+            else:
+                digest = hashlib.blake2b(np.ascontiguousarray(value)).digest()
+                operands.append((value.dtype.str, value.shape, digest))
+        return (alone.SerializeToString(), list(node.output).index(output), *operands)
 
     def _refusal(self, node: onnx.NodeProto, moving: list[str]) -> UnlowerableError | None:
         """Why the front end has no meaning for a node that depends on the input; None if it has."""

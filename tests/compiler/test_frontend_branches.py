@@ -229,3 +229,102 @@ def test_whatever_branches_is_read_exactly(save, form):
     body, joins = FORMS[form]
     network = read_exactly(save(body))
     assert [kind for kind in kinds(network) if kind in (Add, Concatenate)] == joins
+
+
+def test_two_equal_quantizers_of_the_input_are_one(save):
+    network = read_exactly(
+        save(
+            f"{U8_INPUT} b = MatMul(a, w1t) c = {U4B('b')} "
+            "d = Quant<signed = 0, narrow = 0>(x, one, zero, eight) "
+            f"e = MatMul(d, v1t) f = {U4B('e')} j = Add(c, f) {BACK}"
+        )
+    )
+    assert len(network.readers("input")) == 2
+
+
+def refusal(path):
+    with pytest.raises(FrontendError) as caught:
+        read_qonnx(path)
+    assert "not foreseen" not in str(caught.value), caught.value.__cause__
+    return str(caught.value)
+
+
+HALF = "Quant<signed = 0, narrow = 0>(f, half, zero, four)"
+OTHER = f"{LAYER_1} f = MatMul(e, square) g = {HALF}"
+FALLING = np.array([1, -1, 2, 1, 1]) / 4
+REFUSED = {
+    "Add of other scales": (
+        f"{OTHER} j = Add(e, g) {BACK}",
+        "Add_7 (Add): its branches have other scales (0.25 and 0.5), so that their integers can't "
+        "be added; quantize both branches with one scale: share the quantizer (Brevitas: "
+        "return_quant_tensor with a shared QuantIdentity, or qnn.QuantEltwiseAdd)",
+    ),
+    "Concat of other scales in front of weights": (
+        f"{OTHER} j = Concat<axis=1>(e, g) y = MatMul(j, w310)",
+        "MatMul_8 (MatMul): its input has a scale for each feature, which integer sums can't have; "
+        "quantize activations with one scale for the tensor, and branches that meet with one "
+        "quantizer",
+    ),
+    "Mul": (
+        f"{BRANCH} j = Mul(e, g) {BACK}",
+        "Mul_7 (Mul): branches can be joined by Add and Concat only",
+    ),
+    "Sub": (
+        f"{BRANCH} j = Sub(e, g) {BACK}",
+        "Sub_7 (Sub): branches can be joined by Add and Concat only",
+    ),
+    "a branch of wide sums in front of weights": (
+        f"{LAYER_1} f = MatMul(e, square) h = Mul(f, eight) j = Add(h, e) {BACK}",
+        "MatMul_8 (MatMul): its input is not quantized; put a quantizer of 1 to 8 bits",
+    ),
+    "a Relu in front of a join": (
+        f"{BRANCH} h = Relu(g) j = Add(h, e) {BACK}",
+        "Relu_7 (Relu): it stands between a quantizer and the next layer",
+    ),
+    "an input that is not quantized": (
+        f"b = Add(x, x) a = {U4.format('b')} y = MatMul(a, w43)",
+        "Add_0 (Add): the input reaches it without being quantized",
+    ),
+    "an input with two quantizers": (
+        f"{U8_INPUT} b = MatMul(a, w1t) c = {U4B('b')} d = {U4B('x')} e = MatMul(d, v1t) "
+        f"f = {U4B('e')} j = Add(c, f) {BACK}",
+        "Quant_3 (Quant): the input is quantized by another node too; share one quantizer",
+    ),
+    "a constant in a Concat": (
+        f"{BRANCH} j = Concat<axis=1>(g, nothing) y = MatMul(j, w310)",
+        "Concat_7 (Concat): it joins constants to activations; leave them out",
+    ),
+    "a Concat along the batch": (
+        f"{BRANCH} h = Concat<axis=0>(g, e) y = MatMul(h, w2t)",
+        "Concat_7 (Concat): it joins samples of shape (5,) along axis 0; join along the first axis",
+    ),
+    "an Add that broadcasts": (
+        f"{BRANCH} h = Reshape(g, column) k = Reshape(e, row) j = Add(h, k) l = Flatten(j) y = "
+        "MatMul(l, w2t)",
+        "adds (5, 1) and (1, 5); give its branches one shape",
+    ),
+    "a feature that falls behind a join": (
+        f"{BRANCH} h = Add(e, g) i = Mul(h, falling) k = Add(i, three) j = {U4B('k')} {BACK}",
+        "Quant_10 (Quant): it falls where the input rises (feature 1); negate the feature",
+    ),
+    "both outputs of a node": (
+        f"{LAYER_1} s, t = TopK(e, five) u = Cast<to=1>(t) j = Add(s, u) {BACK}",
+        "TopK_5 (TopK): several of its outputs are used; use one of them",
+    ),
+    "the class among the scores": (
+        f"{LAYER_1} s = ArgMax<axis=1>(e) t = Cast<to=1>(s) y = Add(e, t)",
+        "Add_7 (Add): it stands behind the choice of the class",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_cannot_be_joined_in_integers_is_refused_with_the_remedy(save, what):
+    body, expected = REFUSED[what]
+    constants = {
+        "falling": FALLING,
+        "five": np.array([5]),
+        "column": np.array([1, 5, 1]),
+        "row": np.array([1, 1, 5]),
+    }
+    assert expected in refusal(save(body, **constants))
