@@ -166,8 +166,19 @@ FRONT_END = (
         "build/frontend/source.py",
     ),
     Limit(
-        "Branches",
-        lambda _: qonnx(CHAIN.replace("y = MatMul", "s = MatMul") + "t = Neg(s) y = Add(s, t)"),
+        "Scales of branches that an Add joins",
+        lambda _: qonnx(
+            CHAIN.replace(
+                "y = MatMul(c",
+                "d = Quant<signed = 0, narrow = 0>(b, two, zero, inner_bits) e = Add(c, d) "
+                "y = MatMul(e",
+            )
+        ),
+        "build/frontend/joins.py",
+    ),
+    Limit(
+        "Branches that another operator joins",
+        lambda _: qonnx(CHAIN.replace("y = MatMul", "s = MatMul") + "t = Neg(s) y = Mul(s, t)"),
         "build/frontend/problems.py",
     ),
 )

@@ -89,6 +89,7 @@ def _operators() -> str:
     groups = {
         "layers": operators.DENSE,
         "quantizers": operators.QUANTIZER,
+        "joins of branches": operators.JOIN,
         "folded into thresholds or scales": operators.AFFINE | operators.MONOTONE,
         "the choice of the class, at the end": operators.CHOICE,
         "done by the host, behind the last layer": operators.HOST,

@@ -37,7 +37,7 @@ def _check_add(operation: Operation, parts: Sequence[Reals]) -> None:
     if not all(np.array_equal(scale, scales[0]) for scale in scales):
         said = " and ".join(f"{scale:g}" if not scale.ndim else "several" for scale in scales)
         raise UnlowerableError(
-            f"its branches have other scales ({said}), so that their integers can't be added",
+            f"its branches have different scales ({said}), so that their integers can't be added",
             "quantize both branches with one scale: share the quantizer (Brevitas: "
             "return_quant_tensor with a shared QuantIdentity, or qnn.QuantEltwiseAdd)",
         )

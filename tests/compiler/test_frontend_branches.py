@@ -12,6 +12,7 @@ from qonnx_graphs import LAYER_1, U4, U8_INPUT, kinds, read_exactly, writer
 from torch import nn
 
 from bitfold.build.compiler import compile_dataflow, make_engine
+from bitfold.build.dataflow import lower
 from bitfold.build.folding import for_cycles
 from bitfold.build.frontend import (
     random_samples,
@@ -71,6 +72,11 @@ def exported(module, path, features=FEATURES):
     return path, module
 
 
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    return make_engine(ENGINE, tmp_path_factory.mktemp("engine") / "offload.bundle")
+
+
 def run(device, network, x):
     try:
         device.load(network)
@@ -81,7 +87,7 @@ def run(device, network, x):
 
 @pytest.mark.parametrize("name", ["W1A2", "W2A2", "W4A4"])
 @pytest.mark.parametrize("join", [torch.add, concatenated], ids=["residual", "concat"])
-def test_what_brevitas_branches_is_exact_on_every_device(tmp_path, cache, name, join):
+def test_what_brevitas_branches_is_exact_on_every_device(tmp_path, engine, cache, name, join):
     torch.manual_seed(0)
     module = Branches(quantization(name), SIZE if join is torch.add else 8, join)
     path, module = exported(module, tmp_path / "network.onnx")
@@ -97,18 +103,17 @@ def test_what_brevitas_branches_is_exact_on_every_device(tmp_path, cache, name, 
     assert np.array_equal(network.scores(outputs), expected)
     assert {Add if join is torch.add else Concatenate} < set(kinds(network))
     dataflow = compile_dataflow(network, for_cycles(network, 64), tmp_path / "dataflow.bundle")
-    offload = make_engine(ENGINE, tmp_path / "offload.bundle")
     assert np.array_equal(dataflow.design(integers), outputs)
-    for bundle in (dataflow, offload):
+    for bundle in (dataflow, engine):
         assert np.array_equal(run(FunctionalDevice(bundle, cache), network, integers), outputs)
     if (name, join) == ("W2A2", torch.add):
-        for bundle in (dataflow, offload):
+        for bundle in (dataflow, engine):
             device = VerilatedDevice(bundle, cache=cache)
             assert np.array_equal(run(device, network, integers[:5]), outputs[:5])
 
 
 class Skip(nn.Module):
-    """A residual layer as the manual of Brevitas has it: learnt scales, one quantizer at the sum."""
+    """A residual layer with learnt scales, as Brevitas has it: one quantizer for both branches."""
 
     def __init__(self):
         super().__init__()
@@ -181,8 +186,8 @@ FORMS = {
         [Add],
     ),
     "the input itself as a branch": (
-        f"{U8_INPUT} x4 = MatMul(a, w44) b = {U4.replace('quarter', 'one').format('x4')} j = Add(a, b) "
-        "k = Quant<signed = 0, narrow = 0>(j, two, zero, four) y = MatMul(k, w43)",
+        f"{U8_INPUT} x4 = MatMul(a, w44) b = {U4B('x4').replace('quarter', 'one')} "
+        "j = Add(a, b) k = Quant<signed = 0, narrow = 0>(j, two, zero, four) y = MatMul(k, w43)",
         [Add],
     ),
     "three branches one behind the other": (
@@ -225,10 +230,22 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_whatever_branches_is_read_exactly(save, form):
+def test_whatever_branches_is_read_exactly_and_runs_on_both_overlays(save, engine, cache, form):
     body, joins = FORMS[form]
     network = read_exactly(save(body))
     assert [kind for kind in kinds(network) if kind in (Add, Concatenate)] == joins
+    x = network.quantize(random_samples(network, 20))
+    assert np.array_equal(lower(network, for_cycles(network, 64))(x), network(x))
+    assert np.array_equal(run(FunctionalDevice(engine, cache), network, x), network(x))
+
+
+@pytest.mark.parametrize("last", ["y = Add(g, e)", "h = Add(g, e) y = Mul(h, gamma)"])
+def test_a_join_may_be_the_last_layer(save, engine, cache, last):
+    network = read_exactly(save(f"{BRANCH} {last}", y="float[1, 5] y"))
+    assert isinstance(network.last.op, Add)
+    x = network.quantize(random_samples(network, 20))
+    assert np.array_equal(lower(network, for_cycles(network, 64))(x), network(x))
+    assert np.array_equal(run(FunctionalDevice(engine, cache), network, x), network(x))
 
 
 def test_two_equal_quantizers_of_the_input_are_one(save):
@@ -255,8 +272,8 @@ FALLING = np.array([1, -1, 2, 1, 1]) / 4
 REFUSED = {
     "Add of other scales": (
         f"{OTHER} j = Add(e, g) {BACK}",
-        "Add_7 (Add): its branches have other scales (0.25 and 0.5), so that their integers can't "
-        "be added; quantize both branches with one scale: share the quantizer (Brevitas: "
+        "Add_7 (Add): its branches have different scales (0.25 and 0.5), so that their integers "
+        "can't be added; quantize both branches with one scale: share the quantizer (Brevitas: "
         "return_quant_tensor with a shared QuantIdentity, or qnn.QuantEltwiseAdd)",
     ),
     "Concat of other scales in front of weights": (
