@@ -39,9 +39,10 @@ class _Flow:
     """What one tensor of the source is: integers of the network, and operations since, whose place
     is not known yet.
 
-    `value` names the integers, which `layer` makes and `encoding` holds: None for sums, which no
-    layer with weights takes as they are. `reals` is what they stand for, None in front of the first
-    quantizer. Behind the choice of the class nothing follows: `chosen`.
+    `value` names the integers, "" where they only stand in for what was refused. `layer` makes them
+    and `encoding` holds them: None for sums, which no layer with weights takes as they are. `reals`
+    is what they stand for, None in front of the first quantizer. Behind the choice of the class
+    nothing follows: `chosen`.
     """
 
     value: str = INPUT
@@ -151,7 +152,7 @@ class _Cutter:
             flow = self._settled(flow)
             if flow.encoding is None:
                 raise _NOT_QUANTIZED
-            if weights is None:
+            if weights is None or not flow.value:
                 return _ANY_SUMS
             if scalar_if_equal(flow.reals.scale).ndim:
                 raise UnlowerableError(
@@ -176,6 +177,8 @@ class _Cutter:
     def _join(self, operation: Operation, flows: Sequence[_Flow]) -> _Flow:
         with self._noting(operation):
             flows = [self._settled(flow, sums=True) for flow in flows]
+            if not all(flow.value for flow in flows):
+                return _ANY_FLOW
             check_join(operation, [flow.reals for flow in flows])
             if len(flows) == 1:
                 return flows[0]
@@ -360,7 +363,7 @@ def _matrix_and_term(operation: Operation) -> tuple[np.ndarray, np.ndarray]:
 
 # In place of what the file does not have, so that the search for problems can go on.
 _ANY_INPUT = Quantizer(Encoding.of("BIPOLAR"), -1, 1, Reals(np.float64(1)))
-_ANY_FLOW = _Flow(reals=_ANY_INPUT.reals, encoding=_ANY_INPUT.encoding)
+_ANY_FLOW = _Flow("", reals=_ANY_INPUT.reals, encoding=_ANY_INPUT.encoding)
 _ANY_SUMS = replace(_ANY_FLOW, encoding=None)
 _NO_INPUT_QUANTIZER = (
     "the input reaches it without being quantized",
