@@ -140,7 +140,8 @@ class Stage:
 
 def packed(integers: Sequence[int]) -> str:
     """A parameter of 32 bits for each of several inputs, the first lowest."""
-    return "{" + ", ".join(f"32'd{n}" for n in reversed(integers)) + "}"
+    digits = "".join(f"{n:08x}" for n in reversed(integers))
+    return f"{32 * len(integers)}'h{digits}"
 
 
 def encoding_code(encoding: Encoding) -> int:
