@@ -117,6 +117,8 @@ def layers_of(source: Value, ops: Sequence[Applied]) -> list[Layer] | None:
     """
     layers: list[Layer] = []
     size, low, high = source.size, source.encoding.minimum, source.encoding.maximum
+    if max(high, -low) >= MOST:
+        return None
     for place, (op, constants) in enumerate(ops):
         if isinstance(op, Dense):
             (weights,) = constants

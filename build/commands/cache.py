@@ -27,11 +27,14 @@ class _Size(click.ParamType):
         return int(float(found[1]) * UNITS[found[2]])
 
 
+SIZE = _Size()
+
+
 @click.option("--clear", is_flag=True, help="Remove all that no running process uses.")
 @click.option(
     "--limit",
     "limit_bytes",
-    type=_Size(),
+    type=SIZE,
     metavar="SIZE",
     help="Remove what was not used for longest until the rest takes at most SIZE, such as 500M.",
 )

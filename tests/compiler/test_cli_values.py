@@ -8,6 +8,7 @@ from command_line import bitfold
 
 from bitfold.build import console
 from bitfold.build.cli import main
+from bitfold.build.commands.cache import SIZE
 
 HOSTILE = (
     *("", " ", "x", "nan", "inf", "-inf", "1e400", "1e-400", "-1", "0x10", "1/0", "\u00b2", "\x1b"),
@@ -36,7 +37,7 @@ def test_every_number_has_a_type_with_bounds():
     assert len(NUMBERS) > 25
     for path, _, parameter in NUMBERS:
         bounded = isinstance(parameter.type, click.IntRange) and parameter.type.min is not None
-        positive = parameter.type in (console.NUMBER, console.FRACTION)
+        positive = parameter.type in (console.NUMBER, console.FRACTION, SIZE)
         assert bounded or positive, f"{' '.join(path)} {parameter.opts[0]}"
 
 

@@ -17,7 +17,7 @@ from random_networks import (
     random_values,
     with_softmax,
 )
-from small_network import small_network, value
+from small_network import parameter, parameters, small_network, value, values
 
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import InputError, NetworkError
@@ -231,10 +231,12 @@ def test_no_frames_give_no_outputs(cache):
 
 @pytest.mark.parametrize("encoding", ["UINT31", "UINT32", "INT32"])
 def test_what_32_bit_sums_do_not_hold_is_left_to_numpy(encoding):
-    wide = {**small_network().values, "scores": value(2, encoding)}
     if encoding.startswith("UINT"):
-        wide = {**small_network().values, "x": value(3, encoding)}
-    network = small_network(values=wide)
+        network = small_network(values=values(x=value(3, encoding)))
+    else:
+        large = parameter([[2**29, 0], [0, 1]], encoding)
+        scores = value(2, encoding)
+        network = small_network(values=values(scores=scores), parameters=parameters(w1=large))
     assert layers_of(network.input_value, applied(network)) is None
 
 
