@@ -15,8 +15,10 @@ REPOSITORY = Path(__file__).parents[2]
 TESTS = REPOSITORY / "tests"
 ROOMS = ("models", "overlays", "runtime", "build")
 TRAINING = {"checkpoints", "cross_validation", "datasets", "export", "training", "zoo"}
-TRAINING |= {"table_training"}
-SWEEPS = {"offload_errors", "offload_networks", "random_networks", "softmax", "verilator"}
+TRAINING |= {"checkpoint_headers", "table_training"}
+COMPILED = {"received_bundles"}
+SWEEPS = {"offload_errors", "offload_networks", "random_graphs", "random_networks", "softmax"}
+SWEEPS |= {"verilator"}
 
 
 def files(room: str, without: set[str]) -> list[Path]:
@@ -31,7 +33,7 @@ def files(room: str, without: set[str]) -> list[Path]:
     ("room", "without"),
     [
         ("models", TRAINING),
-        ("overlays", set()),
+        ("overlays", COMPILED),
         ("runtime", SWEEPS),
     ],
     ids=["models", "overlays", "runtime"],

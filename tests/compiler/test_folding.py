@@ -403,7 +403,7 @@ def test_a_folding_file_can_unroll_a_layer(written):
     ("network", "layer", "fold", "message"),
     [
         (SMALL, "fc0", Fold(1, 1, 2), "fc0: PE=1 and SIMD=1, but a layer is unrolled whole; give"),
-        (WITH_THRESHOLD, "quantize", Fold(3, 1, 1), "thresholds alone can't be unrolled; give PE"),
+        (WITH_THRESHOLD, "quantize", Fold(3, 1, 1), "only a dense layer can be unrolled; give PE"),
     ],
 )
 def test_what_can_not_be_unrolled_is_refused(network, layer, fold, message):
