@@ -191,7 +191,7 @@ def _softmax(name: str, model: TrainedModel, network: Network, iris: Dataset) ->
     plain = HEADS["plain-softmax"](network)
     error = np.abs(reduced.scores(reduced(integers)) - exact)
     softmax = plain.nodes[-1]
-    changed = softmax.changed(plain.trace(integers)[softmax.input])
+    changed = softmax.op.changed(plain.trace(integers)[softmax.input])
     return [
         Result(
             f"{name}: error of a probability on chip, mean of 150 flowers",

@@ -22,7 +22,7 @@ def test_the_example_runs_as_it_stands(tmp_path, monkeypatch, home):
     classes, latency = runner.run()[-1].split()
     names = runner.names
     assert classes == "[0]"
-    assert int(latency) == names["bundle"].latency_cycles
+    assert int(latency) == names["bundle"].design.latency_cycles
     assert names["accelerator"].device.name == "verilated"
     flower = np.array([[5.1, 3.5, 1.4, 0.2]])
     assert names["network"].classes(names["network"](names["network"].quantize(flower))) == [0]
