@@ -39,7 +39,9 @@ def test_a_notebook_runs_to_its_end_and_ends_with_a_figure_and_what_it_shows(
 ):
     executed = execute(notebook, tmp_path, home)
     outputs = [output for cell in executed.cells for output in cell.get("outputs", ())]
-    assert not [output.text for output in outputs if output.get("name") == "stderr"]
+    # torch says so where there is a CUDA compiler without a GPU, whatever the notebook does.
+    said = [output.text for output in outputs if output.get("name") == "stderr"]
+    assert not [text for text in said if "No CUDA runtime is found" not in text]
     *_, figure, said = outputs
     assert "image/png" in figure.data
     assert said.data["text/markdown"].startswith("**What it shows.**")
