@@ -84,7 +84,8 @@ class _Worker:
         """Starts a process that goes on with the case `index`."""
         shutil.rmtree(self.root, ignore_errors=True)
         self.pipe, sends = os.pipe()
-        self.over, self._part, self._since, self._change = False, b"", None, ""
+        self.over, self._part, self._change = False, b"", "being made"
+        self._since = time.monotonic()
         self._killed = False
         self.pid = os.fork()
         if not self.pid:
@@ -105,7 +106,7 @@ class _Worker:
         for line in lines:
             said = json.loads(line)
             if "outcome" in said:
-                self._since = None
+                self._since = time.monotonic()
                 self.index += self.job.workers
                 yield Result(**{**said, "outcome": Outcome(said["outcome"])})
             else:
@@ -115,7 +116,7 @@ class _Worker:
         """Kills a worker whose case takes too long, or whose time is over."""
         now = time.monotonic()
         if self.pid and not self.over and not self._killed:
-            hangs = self._since and now - self._since > GRACE * self.job.limits.seconds
+            hangs = now - self._since > GRACE * self.job.limits.seconds
             self._stopped = now > end
             if hangs or self._stopped:
                 self._killed = True
@@ -133,7 +134,7 @@ class _Worker:
         ended = signal.Signals(status & 127).name if status & 127 else f"status {status >> 8}"
         log = self.root.with_name(f"{self.root.name}.log")
         said = f"{log.read_text(errors='replace')[-3000:]}\n{ended}"
-        seconds = time.monotonic() - self._since if self._since else 0.0
+        seconds = time.monotonic() - self._since
         result = Result(self.index, outcome, self._change, said, seconds, 0.0)
         _keep(self.job, self.root / "case", result)
         yield result
