@@ -106,7 +106,7 @@ class _Worker:
         for line in lines:
             said = json.loads(line)
             if "outcome" in said:
-                self._since = time.monotonic()
+                self._since, self._change = time.monotonic(), "being made"
                 self.index += self.job.workers
                 yield Result(**{**said, "outcome": Outcome(said["outcome"])})
             else:
@@ -147,7 +147,7 @@ def _work(job: Job, root: Path, index: int, pipe: int) -> None:
     """Reads case after case, in a process of its own."""
     os.setsid()
     root.mkdir(parents=True)
-    log = os.open(root.parent / f"{root.name}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    log = os.open(root.parent / f"{root.name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(log, 1)
     os.dup2(log, 2)

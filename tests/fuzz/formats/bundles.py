@@ -121,7 +121,14 @@ class Bundles:
         for change in sorted(changes, key=lambda each: each is _files):
             try:
                 said.append(change(random, bundle))
-            except (OSError, ValueError, LookupError, zlib.error, zipfile.BadZipFile):
+            except (
+                OSError,
+                ValueError,
+                LookupError,
+                RecursionError,
+                zlib.error,
+                zipfile.BadZipFile,
+            ):
                 said.append("too damaged for more")
         if random.random() < 0.8:
             said.append(seal(bundle))
