@@ -117,8 +117,9 @@ class Bundles:
         bundle = case / FOLDER
         changes = random.choices(CHANGES, k=random.choice((1, 1, 1, 2)))
         said = []
-        # A pipe or a device among the files would hang what changes them next.
-        for change in sorted(changes, key=lambda each: each is _files):
+        if _files in changes:  # a pipe or a device would hang what changes the files next
+            changes = [each for each in changes if each is not _files] + [_files]
+        for change in changes:
             try:
                 said.append(change(random, bundle))
             except (

@@ -69,10 +69,10 @@ class Checkpoints:
     def check(self, case: Path) -> None:
         model = load_checkpoint(case / FILE)
         scores = model.scores(self._rows)
-        assert np.isfinite(scores).all() and scores.shape == (8, len(model.class_names))
+        assert scores.shape == (8, len(model.class_names))
         again = load_checkpoint(save_checkpoint(model, "again.safetensors"))
         assert again == model
-        assert np.array_equal(again.scores(self._rows), scores)
+        assert np.array_equal(again.scores(self._rows), scores, equal_nan=True)
 
 
 def _tensor(random: Random, tensors: dict[str, torch.Tensor]) -> str:
@@ -100,7 +100,7 @@ def _tensor(random: Random, tensors: dict[str, torch.Tensor]) -> str:
     elif values.is_floating_point():
         changed, kind = mutate.array(random, values.numpy())
         if changed.dtype.kind in "fiu":
-            values = torch.from_numpy(np.ascontiguousarray(changed))
+            values = torch.from_numpy(changed.astype(changed.dtype.newbyteorder("=")))
     tensors[name] = values
     return f"{name} {kind}"
 

@@ -151,7 +151,7 @@ def _field(random: Random, model: onnx.ModelProto) -> str:
 def _scalar(random: Random, field, model: onnx.ModelProto, old: object):
     kind = field.cpp_type
     if kind == FieldDescriptor.CPPTYPE_STRING:
-        names = [name for node in model.graph.node for name in (*node.input, *node.output)]
+        names = [name for node in model.graph.node for name in (*node.input, *node.output)] or [""]
         kinds = [node.op_type for node in model.graph.node] + ["Conv", "Add", "Loop", "If", "Relu"]
         drawn = random.choice((random.choice(mutate.NAMES), *random.sample(names, 1), *kinds))
         if field.type == FieldDescriptor.TYPE_BYTES:
