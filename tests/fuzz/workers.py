@@ -120,13 +120,13 @@ class _Worker:
             self._stopped = now > end
             if hangs or self._stopped:
                 self._killed = True
-                _kill(self.pid)
+                _signal(self.pid, signal.SIGABRT)  # which prints where it was
 
     def bury(self, last: bool) -> Iterator[Result]:
         """The result of the case that a worker died of, if it did; then starts the next."""
         os.close(self.pipe)
         _, status = os.waitpid(self.pid, 0)
-        _kill(self.pid)  # what it started
+        _signal(self.pid, signal.SIGKILL)  # what it started
         self.pid, self.pipe, self.over = 0, -1, False
         if status == 0 or self._stopped:
             return
@@ -204,6 +204,6 @@ def _keep(job: Job, case: Path, result: Result) -> None:
     )
 
 
-def _kill(group: int) -> None:
+def _signal(group: int, number: int) -> None:
     with suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
+        os.killpg(group, number)
