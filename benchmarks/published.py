@@ -26,13 +26,13 @@ import numpy as np
 from frame import Result
 from sklearn.model_selection import StratifiedKFold
 
-from bitfold.build import folding
-from bitfold.build.compiler import compile_dataflow
-from bitfold.build.dataflow import lower
+from bitfold.build.compile import folding
+from bitfold.build.compile.compiler import compile_dataflow
+from bitfold.build.compile.lowering import lower
+from bitfold.build.compile.passes.head import HEADS
 from bitfold.build.frontend import read_qonnx
-from bitfold.build.networks import default_engine
-from bitfold.build.passes.head import HEADS
-from bitfold.build.synthesis import synthesise_bundle
+from bitfold.build.implement.synthesis import synthesise_bundle
+from bitfold.build.workflows.networks import default_engine
 from bitfold.models.cross_validation import look_up
 from bitfold.models.datasets import Dataset, iris_split, load_iris
 from bitfold.models.export import export_qonnx

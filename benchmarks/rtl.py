@@ -20,8 +20,8 @@ import numpy as np
 from frame import Result
 from networks import random_inputs, six_bit
 
-from bitfold.build.compiler import compile_dataflow
-from bitfold.build.dataflow import foldable
+from bitfold.build.compile.compiler import compile_dataflow
+from bitfold.build.compile.lowering import foldable
 from bitfold.models.network import Network
 from bitfold.overlays.dataflow.fold import Fold
 from bitfold.runtime.verilated import VerilatedDevice

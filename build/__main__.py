@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from bitfold.build import ending
+from bitfold.build.cli import ending
 
 
 def main() -> None:
@@ -13,7 +13,7 @@ def main() -> None:
     ending.until_a_command_runs()
     _keep_standard_streams()
     try:
-        from bitfold.build.cli import main as bitfold
+        from bitfold.build.cli.main import main as bitfold
     except ModuleNotFoundError as error:
         sys.exit(f"error: {error.name} is not installed; pip install 'bitfold[compile]'")
     bitfold(prog_name="bitfold")

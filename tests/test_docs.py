@@ -7,10 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from pages import Page, Runner, matches, options
+from support.pages import Page, Runner, matches, options
 
-from bitfold.build.cli import main
-from bitfold.build.synthesis.resources import XC7Z020
+from bitfold.build.cli.main import main
+from bitfold.build.implement.synthesis.resources import XC7Z020
 from bitfold.overlays import program, registers
 from bitfold.overlays.registers import WATCHDOG_DEFAULT_CYCLES
 from bitfold.runtime.driver import MAX_CALL_BEATS, PATIENCE_S, SLOWEST, WATCHDOGS

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from documented_limits import LIMITS, Limit
-from limits_page import PAGE, refusal, render, scratch
-from offload_networks import dense_network
-from small_network import SMALL
+from support.documented_limits import LIMITS, Limit
+from support.limits_page import PAGE, refusal, render, scratch
+from support.offload_networks import dense_network
+from support.small_network import SMALL
 
 from bitfold.models import errors
 from bitfold.overlays.offload import Engine
@@ -25,7 +25,9 @@ def test_what_is_at_a_limit_works_and_what_is_beyond_is_refused(limit):
 
 
 def test_the_page_shows_these_limits_and_errors():
-    assert PAGE.read_text() == render(PAGE.read_text()), "run python tests/limits_page.py"
+    assert PAGE.read_text() == render(PAGE.read_text()), (
+        "run PYTHONPATH=tests python -m support.limits_page"
+    )
 
 
 def test_a_limit_that_does_not_hold_is_found():

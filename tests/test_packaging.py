@@ -34,7 +34,7 @@ print(*sorted(filter(None, places)), sep="\\n")
 """
 RUNTIME_WHEEL = """
 import pathlib, sys
-from bitfold.build.runtime_wheel import write_runtime_wheel
+from bitfold.build.implement.runtime_wheel import write_runtime_wheel
 print(write_runtime_wheel(pathlib.Path(sys.argv[1])))
 """
 
@@ -81,7 +81,7 @@ def room_files(source) -> set[str]:
     """Every file of the rooms, as a path inside the repository."""
     files = {file for room in ROOMS for file in (source / room).rglob("*") if file.is_file()}
     names = {file.relative_to(source).as_posix() for file in files}
-    assert {"runtime/harness.cpp", "overlays/rtl/mvau/mvau.sv", "build/doctor.py"} <= names
+    assert {"runtime/harness.cpp", "overlays/rtl/mvau/mvau.sv", "models/value.py"} <= names
     return names
 
 

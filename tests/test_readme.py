@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import numpy as np
-from pages import Page, Runner
+from support.pages import Page, Runner
 
-from bitfold.build.cli import main
+from bitfold.build.cli.main import main
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text()
@@ -35,7 +35,7 @@ def test_every_command_is_in_the_table():
 
 def test_the_demos_table_is_one_that_the_demo_prints():
     """Its networks are today's, each exact and as predicted."""
-    from bitfold.build.demo import NETWORKS
+    from bitfold.build.workflows.demo import NETWORKS
 
     table = README.split("<!-- demo -->")[1].split("<!-- end of demo -->")[0]
     for topology, quantization in NETWORKS:

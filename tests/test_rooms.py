@@ -14,6 +14,8 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 ROOMS = ("models", "overlays", "runtime", "build")
+# Those inside build/. The command line is last: nothing else imports it.
+INNER_ROOMS = ("frontend", "unrolled", "compile", "implement", "workflows", "inspect", "cli")
 # The files of models/ that train and export. All others of that room run on a board.
 TRAINING = {
     "checkpoints",
@@ -99,6 +101,17 @@ def test_a_room_imports_only_from_itself_and_from_its_left(room):
                 assert rest[0] in allowed, f"{file} imports {name}"
 
 
+@pytest.mark.parametrize("room", INNER_ROOMS)
+def test_an_inner_room_imports_only_from_itself_and_from_its_left(room):
+    folders = {file.parent.name for file in (REPOSITORY / "build").glob("*/__init__.py")}
+    assert folders == set(INNER_ROOMS)
+    allowed = INNER_ROOMS[: INNER_ROOMS.index(room) + 1]
+    for file in python_files(f"build/{room}"):
+        for name in all_imports(file):
+            if name.startswith("bitfold.build."):
+                assert name.split(".")[2] in allowed, f"{file} imports {name}"
+
+
 def test_no_file_imports_a_room_without_bitfold_before_it():
     for file in python_files(*ROOMS, "tests", "benchmarks", "notebooks"):
         for name in all_imports(file):
@@ -108,7 +121,7 @@ def test_no_file_imports_a_room_without_bitfold_before_it():
 def test_only_the_frontend_and_what_compares_with_finn_import_finn():
     importers = {file for file in python_files(*ROOMS) if "finn" in libraries(file)}
     folders = {file.parent.relative_to(REPOSITORY).as_posix() for file in importers}
-    assert folders == {"build/frontend", "build/finn"}
+    assert folders == {"build/frontend", "build/implement/finn"}
     importers = {file.name for file in python_files("tests") if "finn" in libraries(file)}
     assert importers == {"finn_without_vivado.py", "test_finn.py"}
 
@@ -118,7 +131,7 @@ def test_only_the_files_that_train_or_export_import_torch_or_brevitas():
     assert importers
     # The doctor asks torch whether it sees a GPU.
     strangers = {file for file in importers if not is_training(file)}
-    assert strangers == {REPOSITORY / "build" / "doctor.py"}
+    assert strangers == {REPOSITORY / "build" / "workflows" / "doctor.py"}
 
 
 def test_a_board_needs_only_the_standard_library_and_numpy():

@@ -1,4 +1,4 @@
-"""Runs FINN's streamlining passes; beside this file only build/finn/ imports FINN.
+"""Runs FINN's streamlining passes; beside this file only build/implement/finn/ imports FINN.
 
 Each layer enters in one normal form, whatever form it has in the source: an integer MatMul, the
 scales and biases behind it as Mul and Add, and a MultiThreshold. The passes move scales and biases

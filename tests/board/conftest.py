@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from board_environments import Environment, environment
-from command_line import works
+from support.board_environments import Environment, environment
+from support.command_line import works
 
-from bitfold.build.networks import default_engine
+from bitfold.build.workflows.networks import default_engine
 from bitfold.overlays.bundle import Bundle
 from bitfold.runtime.verilator import build_library
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from board_environments import Environment
+from support.board_environments import Environment
 
 from bitfold.models.datasets import load_iris
 from bitfold.models.network import Network

@@ -6,12 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from command_line import works
-from random_networks import Shape, random_network
-from vivado_workplace import Workplace
+from support.command_line import works
+from support.random_networks import Shape, random_network
+from support.vivado_workplace import Workplace
 
-from bitfold.build.compiler import compile_dataflow, make_engine
-from bitfold.build.networks import default_engine
+from bitfold.build.compile.compiler import compile_dataflow, make_engine
+from bitfold.build.workflows.networks import default_engine
 from bitfold.overlays.dataflow.fold import Fold
 from bitfold.overlays.offload import Engine
 

@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
-from command_line import fails, listing, read, works
-from vivado_workplace import needs_tclsh
+from support.command_line import fails, listing, read, works
+from support.vivado_workplace import needs_tclsh
 
-from bitfold.build.bitstream import run_vivado
-from bitfold.build.compiler import make_engine
+from bitfold.build.compile.compiler import make_engine
+from bitfold.build.implement.vivado import run_vivado
 from bitfold.models.errors import BundleError, OutputError
 from bitfold.overlays.boards.handoff import handoff
 from bitfold.overlays.bundle import Bundle, add_bitstream

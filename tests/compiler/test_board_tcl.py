@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-from command_line import works
-from vivado_workplace import needs_tclsh
+from support.command_line import works
+from support.vivado_workplace import needs_tclsh
 
 from bitfold.overlays.boards.handoff import handoff
 from bitfold.overlays.bundle import Bundle

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from random_networks import random_inputs, random_values
-from small_network import small_network
 from support.exactness import WATCHDOG_CYCLES
+from support.random_networks import random_inputs, random_values
+from support.small_network import small_network
 
-from bitfold.build.compiler import bundle_design, make_engine
-from bitfold.build.dataflow import lower
+from bitfold.build.compile.compiler import bundle_design, make_engine
+from bitfold.build.compile.lowering import lower
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import NetworkError, StallError
 from bitfold.models.network import Network

@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
-from command_line import bitfold, listing, read, works
+from support.command_line import bitfold, listing, read, works
 
-from bitfold.build import console
-from bitfold.build.cli import main
+from bitfold.build.cli import console
+from bitfold.build.cli.main import main
 from bitfold.models.datasets import load_iris
 from bitfold.overlays.bundle import Bundle
 

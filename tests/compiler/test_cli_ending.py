@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import bitfold, fails
 from rich.text import Text
+from support.command_line import bitfold, fails
 
-from bitfold.build import console
+from bitfold.build.cli import console
 from bitfold.models.errors import BitfoldError, FrontendError, ToolError
 from bitfold.runtime.cplusplus import run_tool
 
@@ -41,7 +41,13 @@ def program(*arguments: object, trap: str = "", number: int = 0, **more):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 @pytest.mark.parametrize(
     "module",
-    ["bitfold.build.cli", "click", "rich.console", "bitfold.build.commands.train", "torch.nn"],
+    [
+        "bitfold.build.cli.main",
+        "click",
+        "rich.console",
+        "bitfold.build.cli.commands.train",
+        "torch.nn",
+    ],
 )
 def test_a_signal_in_the_middle_of_an_import_is_one_line(module, number, tmp_path):
     result = program(*TRAINING, trap=module, number=number, cwd=tmp_path)
@@ -58,7 +64,7 @@ def test_an_interrupt_that_a_library_makes_its_own_error_of_is_still_one(monkeyp
         except KeyboardInterrupt:
             raise ImportError("numpy: initialization failed") from None
 
-    monkeypatch.setattr("bitfold.build.doctor.examine", examine)
+    monkeypatch.setattr("bitfold.build.workflows.doctor.examine", examine)
     result = bitfold("doctor")
     assert result.exit_code == 130 and result.stderr == "interrupted; what was finished is kept\n"
 
@@ -156,7 +162,7 @@ def test_a_tool_that_fails_says_its_reason_and_keeps_the_rest(monkeypatch):
     def examine():
         raise caught.value
 
-    monkeypatch.setattr("bitfold.build.doctor.examine", examine)
+    monkeypatch.setattr("bitfold.build.workflows.doctor.examine", examine)
     assert fails("doctor").endswith("no such thing; --debug shows all that it said")
     assert "reading\nmore\n" in bitfold("doctor", "--debug").stderr
 
@@ -176,5 +182,5 @@ def test_an_error_of_the_system_is_told_from_a_fault_of_ours(error, said, monkey
     def examine():
         raise error
 
-    monkeypatch.setattr("bitfold.build.doctor.examine", examine)
+    monkeypatch.setattr("bitfold.build.workflows.doctor.examine", examine)
     assert said in fails("doctor")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import bitfold, fails, listing, read
+from support.command_line import bitfold, fails, listing, read
 
 from bitfold.runtime.functional import FunctionalDevice
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 import pytest
-from command_line import bitfold
+from support.command_line import bitfold
 
-from bitfold.build import console
-from bitfold.build.cli import main
-from bitfold.build.commands.cache import SIZE
+from bitfold.build.cli import console
+from bitfold.build.cli.commands.cache import SIZE
+from bitfold.build.cli.main import main
 
 HOSTILE = (
     *("", " ", "x", "nan", "inf", "-inf", "1e400", "1e-400", "-1", "0x10", "1/0", "\u00b2", "\x1b"),

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import bitfold, fails, listing, read, works
+from support.command_line import bitfold, fails, listing, read, works
 
 from bitfold import models, overlays, runtime
-from bitfold.build.runtime_wheel import write_runtime_wheel
+from bitfold.build.implement.runtime_wheel import write_runtime_wheel
 from bitfold.models.datasets import load_iris
 from bitfold.models.network import Network
 from bitfold.overlays.bundle import Bundle, add_bitstream

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from bitfold.build.doctor import Finding, examine
+from bitfold.build.workflows.doctor import Finding, examine
 
 REPOSITORY = Path(__file__).parents[2]
 EXAMINE = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from bitfold.build.doctor import examine
+from bitfold.build.workflows.doctor import examine
 print(json.dumps([vars(finding) for finding in examine()]))
 """
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import bitfold, fails, read, works
-from offload_networks import SMALL
-from random_networks import Shape, random_inputs, random_network
+from support.command_line import bitfold, fails, read, works
+from support.offload_networks import SMALL
+from support.random_networks import Shape, random_inputs, random_network
 
-from bitfold.build.compiler import compile_dataflow, make_engine
+from bitfold.build.compile.compiler import compile_dataflow, make_engine
 from bitfold.overlays.dataflow.fold import Fold
 from bitfold.overlays.registers import MAGIC
 

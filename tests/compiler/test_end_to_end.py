@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bitfold.build import folding
-from bitfold.build.compiler import compile_dataflow, make_engine
+from bitfold.build.compile import folding
+from bitfold.build.compile.compiler import compile_dataflow, make_engine
+from bitfold.build.compile.passes.argmax import choose_class_on_chip
+from bitfold.build.compile.passes.softmax import share_on_chip
 from bitfold.build.frontend import read_qonnx, verify_against_source
-from bitfold.build.passes.argmax import choose_class_on_chip
-from bitfold.build.passes.softmax import share_on_chip
 from bitfold.models.datasets import load_iris
 from bitfold.models.network import Network
 from bitfold.models.ops import ArgMax, Dense

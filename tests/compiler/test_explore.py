@@ -7,14 +7,14 @@ from math import inf
 from statistics import median
 
 import pytest
-from command_line import fails, read, works
-from random_networks import Shape, random_network
+from support.command_line import fails, read, works
+from support.random_networks import Shape, random_network
 
-from bitfold.build import folding
-from bitfold.build.compiler import compile_dataflow
-from bitfold.build.dataflow import lower
-from bitfold.build.explore import explore
-from bitfold.build.synthesis import synthesise_bundle
+from bitfold.build.compile import folding
+from bitfold.build.compile.compiler import compile_dataflow
+from bitfold.build.compile.lowering import lower
+from bitfold.build.implement.synthesis import synthesise_bundle
+from bitfold.build.inspect.explore import explore
 from bitfold.models.errors import FoldingError
 from bitfold.overlays.dataflow.cost import calibration
 from bitfold.overlays.dataflow.fold import Fold

@@ -11,14 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import fails, read, works
 from qonnx.core.onnx_exec import execute_onnx
-from random_networks import Shape, random_inputs, random_network, random_shape
+from support.command_line import fails, read, works
+from support.random_networks import Shape, random_inputs, random_network, random_shape
 
-from bitfold.build import folding
-from bitfold.build.dataflow import lower
-from bitfold.build.finn.estimate import Estimates, estimate
-from bitfold.build.finn.graph import (
+from bitfold.build.compile import folding
+from bitfold.build.compile.lowering import lower
+from bitfold.build.frontend import read_qonnx
+from bitfold.build.frontend.quiet import quiet
+from bitfold.build.implement.finn.estimate import Estimates, estimate
+from bitfold.build.implement.finn.graph import (
     folding_config,
     hardware,
     integer_graph,
@@ -26,15 +28,13 @@ from bitfold.build.finn.graph import (
     read_fold,
     transform,
 )
-from bitfold.build.finn.script import SAMPLES, write_build_folder
-from bitfold.build.frontend import read_qonnx
-from bitfold.build.frontend.quiet import quiet
+from bitfold.build.implement.finn.script import SAMPLES, write_build_folder
 from bitfold.models.errors import FrontendError, OverlayError
 from bitfold.models.network import Network
 from bitfold.models.ops import Dense
 from bitfold.overlays.dataflow.fold import Fold
 
-RUNNER = Path(__file__).parents[1] / "finn_without_vivado.py"
+RUNNER = Path(__file__).parents[1] / "support" / "finn_without_vivado.py"
 # 3: bipolar activations in front of INT3; 7, 13: thresholds out of reach; 29: a threshold first;
 # 55: TERNARY, UINT4 and BINARY weights.
 SEEDS = (3, 7, 13, 29, 55)

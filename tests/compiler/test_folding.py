@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from random_networks import Shape, random_folding, random_network, random_shape
+from support.random_networks import Shape, random_folding, random_network, random_shape
 
-from bitfold.build import folding
-from bitfold.build.dataflow import foldable, lower
+from bitfold.build.compile import folding
+from bitfold.build.compile.lowering import foldable, lower
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import FoldingError
 from bitfold.models.network import Network

@@ -8,12 +8,12 @@ import pytest
 import torch
 from brevitas.export import export_qonnx
 from brevitas.quant import Int8WeightPerTensorFloat, Uint8ActPerTensorFloat
-from qonnx_graphs import LAYER_1, U4, U8_INPUT, kinds, read_exactly, writer
+from support.qonnx_graphs import LAYER_1, U4, U8_INPUT, kinds, read_exactly, writer
 from torch import nn
 
-from bitfold.build.compiler import compile_dataflow, make_engine
-from bitfold.build.dataflow import lower
-from bitfold.build.folding import for_cycles
+from bitfold.build.compile.compiler import compile_dataflow, make_engine
+from bitfold.build.compile.folding import for_cycles
+from bitfold.build.compile.lowering import lower
 from bitfold.build.frontend import (
     random_samples,
     read_qonnx,

@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 import pytest
-from qonnx_graphs import LAYER_1, RANDOM, U4, U8_INPUT, kinds, read_exactly, steps, writer
+from support.qonnx_graphs import LAYER_1, RANDOM, U4, U8_INPUT, kinds, read_exactly, steps, writer
 
 from bitfold.build.frontend import random_samples, read_qonnx, verify_against_source
 from bitfold.models.ops import Dense, Threshold

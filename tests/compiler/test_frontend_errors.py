@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 import pytest
-from qonnx_graphs import U8_INPUT, writer
+from support.qonnx_graphs import U8_INPUT, writer
 
 from bitfold.build.frontend import random_samples, read_qonnx, verify_against_source
 from bitfold.models.errors import FrontendError

@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 import pytest
-from qonnx_graphs import BETA, GAMMA, LAYER_1, U4, U8_INPUT, W1, kinds, read_exactly, writer
+from support.qonnx_graphs import BETA, GAMMA, LAYER_1, U4, U8_INPUT, W1, kinds, read_exactly, writer
 
 from bitfold.models.ops import Dense, Threshold
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pages import Page
+from support.pages import Page
 
-from bitfold.build import folding
-from bitfold.build.compiler import compile_dataflow
+from bitfold.build.compile import folding
+from bitfold.build.compile.compiler import compile_dataflow
 from bitfold.build.frontend import random_samples, read_qonnx, verify_against_source
 from bitfold.models.datasets import load_iris
 from bitfold.models.errors import FrontendError

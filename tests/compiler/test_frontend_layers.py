@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 import pytest
-from qonnx_graphs import (
+from support.qonnx_graphs import (
     BETA,
     GAMMA,
     LAYER_1,

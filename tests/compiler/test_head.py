@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import fails, works
-from random_networks import Shape, random_network
+from support.command_line import fails, works
+from support.random_networks import Shape, random_network
 
-from bitfold.build import folding
-from bitfold.build.compiler import compile_dataflow
-from bitfold.build.dataflow import lower
-from bitfold.build.finn.graph import integer_graph
-from bitfold.build.passes.argmax import choose_class_on_chip
-from bitfold.build.passes.head import HEADS
-from bitfold.build.passes.softmax import share_on_chip
+from bitfold.build.compile import folding
+from bitfold.build.compile.compiler import compile_dataflow
+from bitfold.build.compile.lowering import lower
+from bitfold.build.compile.passes.argmax import choose_class_on_chip
+from bitfold.build.compile.passes.head import HEADS
+from bitfold.build.compile.passes.softmax import share_on_chip
+from bitfold.build.implement.finn.graph import integer_graph
 from bitfold.models.errors import FoldingError, FrontendError, OverlayError
 from bitfold.models.host import HostOp
 from bitfold.models.network import Network

@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from command_line import bitfold, read, works
-from html_names import elements
-from small_network import SMALL
+from support.command_line import bitfold, read, works
 from support.hostile_names import HOSTILE, TRACE
-from vivado_workplace import Workplace, needs_tclsh
+from support.html_names import elements
+from support.small_network import SMALL
+from support.vivado_workplace import Workplace, needs_tclsh
 
-from bitfold.build.compiler import compile_dataflow
-from bitfold.build.console import visible
+from bitfold.build.cli.console import visible
+from bitfold.build.compile.compiler import compile_dataflow
 from bitfold.build.frontend import read_qonnx
 from bitfold.build.frontend.naming import unique
 from bitfold.models.errors import NetworkError

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import fails, listing, read, works
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
+from support.command_line import fails, listing, read, works
 
 from bitfold.build.frontend import read_qonnx
 from bitfold.runtime.accelerator import Accelerator

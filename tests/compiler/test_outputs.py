@@ -12,11 +12,11 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
-from command_line import fails, works
+from support.command_line import fails, works
 
-from bitfold.build import console
-from bitfold.build.cli import main
-from bitfold.build.demo import NETWORKS
+from bitfold.build.cli import console
+from bitfold.build.cli.main import main
+from bitfold.build.workflows.demo import NETWORKS
 from bitfold.models.checkpoints import save_checkpoint
 from bitfold.models.errors import OutputError
 from bitfold.models.training import train_on_holdout
@@ -129,7 +129,8 @@ def test_all_that_is_written_has_the_mode_that_the_umask_says(umask, made, here)
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (900, 900))\n"
-        "from bitfold.build.cli import main; main(['overlay', 'offload', '-o', 'engine.bundle'])"
+        "from bitfold.build.cli.main import main\n"
+        "main(['overlay', 'offload', '-o', 'engine.bundle'])"
     )
     command = [sys.executable, "-c", code]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)

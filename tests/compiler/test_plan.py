@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_networks import Shape, random_folding, random_network, random_shape
+from support.random_networks import Shape, random_folding, random_network, random_shape
 
-from bitfold.build.compiler import compile_dataflow
-from bitfold.build.dataflow import lower
-from bitfold.build.emit import dataflow_rtl
-from bitfold.build.passes.argmax import choose_class_on_chip
+from bitfold.build.compile.compiler import compile_dataflow
+from bitfold.build.compile.emit import dataflow_rtl
+from bitfold.build.compile.lowering import lower
+from bitfold.build.compile.passes.argmax import choose_class_on_chip
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import FoldingError, OverlayError
 from bitfold.models.host import HostOp

@@ -10,13 +10,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from command_line import bitfold, fails, listing, read, works
-from report_figures import check_figures, paths_that_have_to_be_shown
+from support.command_line import bitfold, fails, listing, read, works
+from support.report_figures import check_figures, paths_that_have_to_be_shown
 
-from bitfold.build.dataflow import lower
-from bitfold.build.networks import default_engine, find_network
-from bitfold.build.passes.cut import cut_behind
-from bitfold.build.report.timeline import dataflow_timeline
+from bitfold.build.compile.lowering import lower
+from bitfold.build.compile.passes.cut import cut_behind
+from bitfold.build.inspect.report.timeline import dataflow_timeline
+from bitfold.build.workflows.networks import default_engine, find_network
 from bitfold.models.cross_validation import look_up
 from bitfold.overlays.bundle import Bundle
 from bitfold.runtime.offload.schedule import schedule
@@ -203,9 +203,9 @@ def test_committed_cross_validation_is_shown_for_its_own_recipe_only(reports, he
 
 
 def test_a_table_is_scored_by_numbers_where_the_model_names_no_classes(here):
-    from random_networks import Shape, random_network
+    from support.random_networks import Shape, random_network
 
-    from bitfold.build.compiler import compile_dataflow
+    from bitfold.build.compile.compiler import compile_dataflow
     from bitfold.overlays.dataflow.fold import Fold
 
     network = random_network(Shape((2, 3), ("UINT4",), ("INT3",), None, False, False), 0)
@@ -283,7 +283,7 @@ def test_a_page_that_fails_while_it_is_written_leaves_the_older_one(
     def broken(report, network):
         raise OSError("disk full")
 
-    monkeypatch.setattr("bitfold.build.report.page.render", broken)
+    monkeypatch.setattr("bitfold.build.inspect.report.page.render", broken)
     options = ("--rtl", 0, "-o", "page.html")
     assert "disk full" in fails("report", small_bundles / "dataflow.bundle", *options)
     assert listing(here) == before

@@ -6,8 +6,8 @@ import shutil
 from itertools import pairwise
 
 import pytest
-from command_line import read
-from report_figures import check_figures, paths_that_have_to_be_shown
+from support.command_line import read
+from support.report_figures import check_figures, paths_that_have_to_be_shown
 
 # Chromium does nothing here that it was not asked for.
 QUIET = (

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bitfold.build.compiler import compile_dataflow
-from bitfold.build.folding import unrolled
+from bitfold.build.compile.compiler import compile_dataflow
+from bitfold.build.compile.folding import unrolled
+from bitfold.build.compile.passes.argmax import choose_class_on_chip
 from bitfold.build.frontend import read_qonnx
-from bitfold.build.passes.argmax import choose_class_on_chip
-from bitfold.build.synthesis import synthesise_bundle
-from bitfold.build.synthesis.netlist import NetlistDevice
+from bitfold.build.implement.synthesis import synthesise_bundle
+from bitfold.build.implement.synthesis.netlist import NetlistDevice
 from bitfold.models.cross_validation import look_up
 from bitfold.models.datasets import load_iris
 from bitfold.models.export import export_qonnx

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import fails, read, works
-from random_networks import Shape, random_network
+from support.command_line import fails, read, works
+from support.random_networks import Shape, random_network
 
-from bitfold.build import folding
-from bitfold.build.compiler import RTL, compile_dataflow, make_engine
-from bitfold.build.passes.softmax import share_on_chip
-from bitfold.build.synthesis import synthesise, synthesise_bundle
-from bitfold.build.synthesis.netlist import NetlistDevice, sample_inputs
-from bitfold.build.synthesis.resources import XC7Z020, Resources, count
-from bitfold.build.synthesis.timing import place_and_route
+from bitfold.build.compile import folding
+from bitfold.build.compile.compiler import RTL, compile_dataflow, make_engine
+from bitfold.build.compile.passes.softmax import share_on_chip
+from bitfold.build.implement.synthesis import synthesise, synthesise_bundle
+from bitfold.build.implement.synthesis.netlist import NetlistDevice, sample_inputs
+from bitfold.build.implement.synthesis.resources import XC7Z020, Resources, count
+from bitfold.build.implement.synthesis.timing import place_and_route
 from bitfold.models.errors import ToolError
 from bitfold.overlays.bundle import DataflowBundle
 from bitfold.overlays.dataflow.fold import Fold

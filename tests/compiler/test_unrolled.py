@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from netlist_model import evaluate
 from networks import any_bits, random_inputs, six_bit
+from support.netlist_model import evaluate
 
 from bitfold.build.unrolled.layer import unrolled_layer
 from bitfold.models.network import Network

@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import pytest
 
-from bitfold.build.samples import read_samples
+from bitfold.build.workflows.samples import read_samples
 from bitfold.models.array_files import MAX_BYTES, read_npy, read_npz
 from bitfold.models.errors import BitfoldError, InputError
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from cache_damage import NUMBER, damages
+from support.cache_damage import NUMBER, damages
 
 from bitfold.models.cache import RECORD, Cache, default_cache
 from bitfold.models.errors import OutputError

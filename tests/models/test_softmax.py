@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_network import SMALL, small_network, value, values
+from support.small_network import SMALL, small_network, value, values
 
 from bitfold.models.network import Network
 from bitfold.models.node import Node

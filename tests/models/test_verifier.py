@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_networks import random_inputs, random_network, random_shape
-from small_network import SMALL, nodes, parameter, parameters, small_network, value, values
+from support.random_networks import random_inputs, random_network, random_shape
+from support.small_network import SMALL, nodes, parameter, parameters, small_network, value, values
 
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import NetworkError

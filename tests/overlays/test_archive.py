@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from random_networks import Shape, random_network
+from support.random_networks import Shape, random_network
 
-from bitfold.build.compiler import compile_dataflow
+from bitfold.build.compile.compiler import compile_dataflow
 from bitfold.models.cache import Cache
 from bitfold.models.errors import BundleError
 from bitfold.overlays import archive as archives

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from random_networks import Shape, random_inputs, random_network
+from support.random_networks import Shape, random_inputs, random_network
 
-from bitfold.build.compiler import compile_dataflow
-from bitfold.build.dataflow import lower
+from bitfold.build.compile.compiler import compile_dataflow
+from bitfold.build.compile.lowering import lower
 from bitfold.models.errors import BundleError, OutputError
 from bitfold.overlays.bundle import DESIGN, FORMAT, MANIFEST, Bundle
 from bitfold.overlays.dataflow.fold import Fold

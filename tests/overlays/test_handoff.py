@@ -9,9 +9,9 @@ from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
-from random_networks import Shape, random_network
+from support.random_networks import Shape, random_network
 
-from bitfold.build.compiler import compile_dataflow, make_engine
+from bitfold.build.compile.compiler import compile_dataflow, make_engine
 from bitfold.models.errors import BundleError, OverlayError
 from bitfold.overlays.boards.agreement import check_handoff
 from bitfold.overlays.boards.handoff import handoff

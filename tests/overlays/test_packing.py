@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from random_networks import random_values
+from support.random_networks import random_values
 
 from bitfold.models.encoding import Encoding
 from bitfold.overlays.packing import FrameLayout

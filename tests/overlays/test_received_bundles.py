@@ -7,14 +7,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from diffing import FOLDED, SHAPE, UNROLLED
-from random_networks import random_network
+from support.diffing import FOLDED, SHAPE, UNROLLED
+from support.random_networks import random_network
 from support.sealed import seal_again
 
-from bitfold.build.bitstream import write_project
-from bitfold.build.compiler import compile_dataflow, make_engine
-from bitfold.build.deploy import write_package
-from bitfold.build.synthesis import synthesise_bundle
+from bitfold.build.compile.compiler import compile_dataflow, make_engine
+from bitfold.build.implement.deploy import write_package
+from bitfold.build.implement.synthesis import synthesise_bundle
+from bitfold.build.implement.vivado import write_project
 from bitfold.models.errors import BundleError
 from bitfold.overlays.bundle import Bundle
 from bitfold.overlays.manifest import DESIGN

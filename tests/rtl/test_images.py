@@ -4,11 +4,11 @@ import re
 from dataclasses import replace
 
 import pytest
-from random_networks import random_folding, random_network, random_shape
 from stored_integers import Stored, threshold_words, weight_words
+from support.random_networks import random_folding, random_network, random_shape
 
-from bitfold.build.dataflow import lower
-from bitfold.build.emit import dataflow_rtl
+from bitfold.build.compile.emit import dataflow_rtl
+from bitfold.build.compile.lowering import lower
 from bitfold.models.node import Node
 from bitfold.models.ops import Dense, Threshold
 from bitfold.overlays.dataflow.storage import design_images

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from cocotb_build import RTL
-from random_networks import Shape, random_folding, random_network, random_shape
 from streams_case import packed
+from support.random_networks import Shape, random_folding, random_network, random_shape
 from verilator_lint import lint
 
-from bitfold.build.compiler import DATAFLOW_RTL, OFFLOAD_RTL
-from bitfold.build.dataflow import lower
-from bitfold.build.emit import dataflow_rtl, engine_rtl
+from bitfold.build.compile.compiler import DATAFLOW_RTL, OFFLOAD_RTL
+from bitfold.build.compile.emit import dataflow_rtl, engine_rtl
+from bitfold.build.compile.lowering import lower
 from bitfold.overlays.dataflow.storage import design_images
 from bitfold.overlays.offload import Engine
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import warnings
 
 import pytest
-from random_networks import Shape, random_network
+from support.random_networks import Shape, random_network
 
-from bitfold.build.compiler import compile_dataflow
+from bitfold.build.compile.compiler import compile_dataflow
 from bitfold.models.network import Network
 from bitfold.overlays.bundle import Bundle
 from bitfold.overlays.dataflow.fold import Fold

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from random_networks import random_inputs
+from support.random_networks import random_inputs
 
-from bitfold.build.compiler import compile_dataflow
-from bitfold.build.passes.argmax import choose_class_on_chip
+from bitfold.build.compile.compiler import compile_dataflow
+from bitfold.build.compile.passes.argmax import choose_class_on_chip
 from bitfold.models.errors import BundleError, DeviceError, InputError
 from bitfold.models.host import HostOp
 from bitfold.overlays.dataflow.fold import Fold

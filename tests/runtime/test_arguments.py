@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_networks import random_inputs
+from support.random_networks import random_inputs
 
 from bitfold.models.errors import BitfoldError, DeviceError, InputError
 from bitfold.runtime.accelerator import Accelerator

@@ -10,11 +10,11 @@ import threading
 
 import numpy as np
 import pytest
-from offload_bench import WATCHDOG_CYCLES
-from offload_networks import SMALL, dense_network
-from random_networks import random_inputs
+from support.offload_bench import WATCHDOG_CYCLES
+from support.offload_networks import SMALL, dense_network
+from support.random_networks import random_inputs
 
-from bitfold.build.compiler import make_engine
+from bitfold.build.compile.compiler import make_engine
 from bitfold.models.errors import BuildIdError, DeviceError, StallError
 from bitfold.overlays.registers import REGISTERS
 from bitfold.runtime import board as boards

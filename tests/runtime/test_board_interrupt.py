@@ -11,7 +11,7 @@ import tty
 import numpy as np
 import pynq.interrupt
 import pytest
-from random_networks import random_inputs
+from support.random_networks import random_inputs
 
 from bitfold.overlays.boards.handoff import handoff
 from bitfold.overlays.boards.system import System

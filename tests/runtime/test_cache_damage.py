@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cache_damage import NUMBER, damages
-from random_networks import random_inputs
+from support.cache_damage import NUMBER, damages
+from support.random_networks import random_inputs
 
 from bitfold.models.cache import Cache
 from bitfold.runtime.verilator import build_library

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from faults import resealed
-from random_networks import random_inputs
+from support.faults import resealed
+from support.random_networks import random_inputs
 
 from bitfold.models.errors import BuildIdError, DeviceError, StallError
 from bitfold.overlays.registers import ABI_VERSION, REGISTERS

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from offload_networks import SMALL
-from random_networks import Shape, random_inputs, random_network
+from support.offload_networks import SMALL
+from support.random_networks import Shape, random_inputs, random_network
 
-from bitfold.build.compiler import make_engine
+from bitfold.build.compile.compiler import make_engine
 from bitfold.models.errors import InputError
 from bitfold.runtime.accelerator import Accelerator
 from bitfold.runtime.finn_driver import FINNExampleOverlay

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_networks import (
+from support.random_networks import (
     random_inputs,
     random_network,
     random_shape,
     random_values,
     with_softmax,
 )
-from small_network import parameter, parameters, small_network, value, values
+from support.small_network import parameter, parameters, small_network, value, values
 
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import InputError, NetworkError

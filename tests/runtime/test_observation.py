@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from random_networks import Shape, random_inputs, random_network
+from support.random_networks import Shape, random_inputs, random_network
 
-from bitfold.build.compiler import compile_dataflow
+from bitfold.build.compile.compiler import compile_dataflow
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import DeviceError
 from bitfold.overlays.dataflow.fold import Fold

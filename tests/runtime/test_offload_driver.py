@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from offload_bench import GOOD, NOWHERE, WATCHDOG_CYCLES
-from offload_networks import SMALL
-from random_networks import random_inputs
+from support.offload_bench import GOOD, NOWHERE, WATCHDOG_CYCLES
+from support.offload_networks import SMALL
+from support.random_networks import random_inputs
 
-from bitfold.build.compiler import make_engine
+from bitfold.build.compile.compiler import make_engine
 from bitfold.models.errors import DeviceError, StallError
 from bitfold.overlays.registers import REGISTERS
 from bitfold.runtime.offload.driver import OffloadDriver

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from offload_bench import GOOD, NOWHERE, Bench, Good, changed
-from offload_networks import SMALL
+from support.offload_bench import GOOD, NOWHERE, Bench, Good, changed
+from support.offload_networks import SMALL
 
-from bitfold.build.compiler import make_engine
+from bitfold.build.compile.compiler import make_engine
 from bitfold.overlays.program import DESCRIPTOR_BEATS, FIELDS, Origin, decode
 from bitfold.overlays.registers import REGISTERS, ErrorCode
 from bitfold.runtime.verilated import Memory

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from offload_networks import SMALL, dense_network
-from random_networks import Shape, random_inputs, random_network
+from support.offload_networks import SMALL, dense_network
+from support.random_networks import Shape, random_inputs, random_network
 
-from bitfold.build.compiler import make_engine
+from bitfold.build.compile.compiler import make_engine
 from bitfold.models.errors import MemoryFullError
 from bitfold.models.host import HostOp
 from bitfold.models.network import Network

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from offload_networks import (
+from support.offload_networks import (
     SMALL,
     calibrated,
     dense_network,
@@ -17,10 +17,10 @@ from offload_networks import (
     predicted_layers,
     useful_products,
 )
-from random_networks import Shape, random_inputs, random_network, random_shape, with_softmax
+from support.random_networks import Shape, random_inputs, random_network, random_shape, with_softmax
 
-from bitfold.build.compiler import make_engine
-from bitfold.build.passes.argmax import choose_class_on_chip
+from bitfold.build.compile.compiler import make_engine
+from bitfold.build.compile.passes.argmax import choose_class_on_chip
 from bitfold.models.encoding import Encoding
 from bitfold.models.network import Network
 from bitfold.models.node import Node

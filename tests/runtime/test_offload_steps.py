@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from offload_networks import SMALL, dense_network, irisnet, with_wide_activations
-from random_networks import Shape, random_inputs, random_network, random_shape, with_softmax
+from support.offload_networks import SMALL, dense_network, irisnet, with_wide_activations
+from support.random_networks import Shape, random_inputs, random_network, random_shape, with_softmax
 
-from bitfold.build.compiler import compile_dataflow, make_engine
+from bitfold.build.compile.compiler import compile_dataflow, make_engine
 from bitfold.models.errors import OverlayError
 from bitfold.models.network import Network
 from bitfold.models.node import Node

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from offload_networks import SMALL
-from random_networks import random_folding, random_inputs, random_unrolling
 from support.exactness import FRAMES, WATCHDOG_CYCLES, check_network
+from support.offload_networks import SMALL
 from support.random_graphs import random_graph
+from support.random_networks import random_folding, random_inputs, random_unrolling
 
-from bitfold.build.compiler import make_engine
+from bitfold.build.compile.compiler import make_engine
 from bitfold.models.errors import OverlayError
 from bitfold.models.network import Network
 from bitfold.runtime.functional import FunctionalDevice

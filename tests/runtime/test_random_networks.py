@@ -7,14 +7,14 @@ from itertools import count, islice, pairwise
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from random_networks import (
+from support.exactness import check_network
+from support.random_networks import (
     random_folding,
     random_network,
     random_shape,
     random_unrolling,
     with_softmax,
 )
-from support.exactness import check_network
 
 # The last four share their thresholds among channels.
 SHAPES = (0, 1, 2, 3, 11, 13, 31, 43)

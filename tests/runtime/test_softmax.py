@@ -8,10 +8,10 @@ from itertools import product
 
 import numpy as np
 import pytest
-from random_networks import Shape, random_inputs, random_network
+from support.random_networks import Shape, random_inputs, random_network
 
-from bitfold.build.compiler import compile_dataflow, make_engine
-from bitfold.build.passes.softmax import share_on_chip
+from bitfold.build.compile.compiler import compile_dataflow, make_engine
+from bitfold.build.compile.passes.softmax import share_on_chip
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import ClassWarning
 from bitfold.models.network import Network

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from offload_networks import SMALL, dense_network
-from random_networks import random_inputs
+from support.offload_networks import SMALL, dense_network
+from support.random_networks import random_inputs
 
-from bitfold.build.compiler import make_engine
+from bitfold.build.compile.compiler import make_engine
 from bitfold.models.errors import DeviceError
 from bitfold.overlays.registers import REGISTERS
 from bitfold.runtime.accelerator import Accelerator
@@ -111,7 +111,7 @@ def test_thousands_of_calls_from_several_threads_are_exact(accelerator):
 
 @pytest.mark.slow
 def test_calls_from_several_threads_are_exact_on_a_netlist(bundle, cache):
-    from bitfold.build.synthesis.netlist import NetlistDevice
+    from bitfold.build.implement.synthesis.netlist import NetlistDevice
 
     device = NetlistDevice(bundle, cache)
     hammer(Accelerator(bundle, device), 25)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from random_networks import random_inputs
+from support.random_networks import random_inputs
 
-from bitfold.build.compiler import compile_dataflow
+from bitfold.build.compile.compiler import compile_dataflow
 from bitfold.models.network import Network
 from bitfold.overlays.dataflow.fold import Fold
 from bitfold.runtime.verilated import Memory, VerilatedDevice

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from random_networks import ACTIVATIONS, WEIGHTS, random_values
+from support.random_networks import ACTIVATIONS, WEIGHTS, random_values
 
 from bitfold.models.encoding import Encoding
 from bitfold.models.network import Network

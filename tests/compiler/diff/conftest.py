@@ -6,11 +6,11 @@ import shutil
 
 import numpy as np
 import pytest
-from diffing import FOLDED, SHAPE, keep
-from offload_networks import calibrated
-from random_networks import random_inputs, random_network
+from support.diffing import FOLDED, SHAPE, keep
+from support.offload_networks import calibrated
+from support.random_networks import random_inputs, random_network
 
-from bitfold.build.compiler import compile_dataflow
+from bitfold.build.compile.compiler import compile_dataflow
 from bitfold.models.datasets import load_iris
 from bitfold.models.network import Network
 from bitfold.overlays.bundle import Bundle

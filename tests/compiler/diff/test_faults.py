@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from command_line import fails
-from diffing import FAULTS, FOLDED, LAYERS, SHAPE, UNROLLED, assert_is, differ, equal, keep
-from faults import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import numpy_helper
+from support.command_line import fails
+from support.diffing import FAULTS, FOLDED, LAYERS, SHAPE, UNROLLED, assert_is, differ, equal, keep
+from support.faults import (
     Fault,
     dense,
     first_difference,
@@ -19,16 +22,13 @@ from faults import (
     with_flipped_image,
     with_rtl_of,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from offload_networks import calibrated
-from onnx import numpy_helper
-from random_networks import random_folding, random_inputs, random_network, random_shape
+from support.offload_networks import calibrated
+from support.random_networks import random_folding, random_inputs, random_network, random_shape
 
-from bitfold.build.compiler import compile_dataflow, make_engine
-from bitfold.build.diff.compare import compare
-from bitfold.build.diff.stages import NetworkStage
+from bitfold.build.compile.compiler import compile_dataflow, make_engine
 from bitfold.build.frontend import read_qonnx
+from bitfold.build.inspect.diff.compare import compare
+from bitfold.build.inspect.diff.stages import NetworkStage
 from bitfold.models.checkpoints import load_checkpoint, save_checkpoint
 from bitfold.models.encoding import Encoding
 from bitfold.models.ops import Dense, Threshold

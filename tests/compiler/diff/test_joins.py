@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from diffing import differ, equal, keep
-from qonnx_graphs import LAYER_1, U4, writer
+from support.diffing import differ, equal, keep
+from support.qonnx_graphs import LAYER_1, U4, writer
 
-from bitfold.build.compiler import compile_dataflow
-from bitfold.build.folding import for_cycles
+from bitfold.build.compile.compiler import compile_dataflow
+from bitfold.build.compile.folding import for_cycles
 from bitfold.build.frontend import read_qonnx
 
 BODY = f"""{LAYER_1} f = MatMul(e, square) g = {U4.format("f")} h = Add(g, e)

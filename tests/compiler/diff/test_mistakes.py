@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import fails, listing
-from diffing import SHAPE, keep
-from random_networks import Shape, random_network
+from support.command_line import fails, listing
+from support.diffing import SHAPE, keep
+from support.random_networks import Shape, random_network
 
-from bitfold.build.compiler import make_engine
+from bitfold.build.compile.compiler import make_engine
 from bitfold.overlays.offload import Engine
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from command_line import fails, read, works
-from diffing import FAULTS, assert_is, differ, equal
-from faults import first_difference, flipped, with_flipped_image
+from support.command_line import fails, read, works
+from support.diffing import FAULTS, assert_is, differ, equal
+from support.faults import first_difference, flipped, with_flipped_image
 
 
 def test_recorded_outputs_are_compared_and_where_no_layer_shows_it_is_said(work, network, bundle):

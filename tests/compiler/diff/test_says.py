@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from diffing import FAULTS, LAYERS, UNROLLED, differ, equal, keep
-from faults import Fault, flipped, slow_trace, with_rtl_of
 from onnx import numpy_helper
+from support.diffing import FAULTS, LAYERS, UNROLLED, differ, equal, keep
+from support.faults import Fault, flipped, slow_trace, with_rtl_of
 
-from bitfold.build.compiler import compile_dataflow, make_engine
+from bitfold.build.compile.compiler import compile_dataflow, make_engine
 from bitfold.build.frontend import read_qonnx
 from bitfold.models.encoding import Encoding
 from bitfold.models.host import HostOp

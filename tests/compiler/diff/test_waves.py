@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pylibfst
-from command_line import fails, works
-from diffing import FAULTS, differ, equal
-from faults import flipped, slow_trace, with_flipped_image
+from support.command_line import fails, works
+from support.diffing import FAULTS, differ, equal
+from support.faults import flipped, slow_trace, with_flipped_image
 
 from bitfold.runtime.accelerator import Accelerator
 

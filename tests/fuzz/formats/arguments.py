@@ -11,11 +11,11 @@ from random import Random
 import numpy as np
 from fuzz import mutate
 from fuzz.target import working_in
-from random_networks import random_inputs
-from small_network import SMALL
+from support.random_networks import random_inputs
+from support.small_network import SMALL
 
-from bitfold.build import folding
-from bitfold.build.compiler import compile_dataflow, make_engine
+from bitfold.build.compile import folding
+from bitfold.build.compile.compiler import compile_dataflow, make_engine
 from bitfold.models.encoding import Encoding
 from bitfold.models.host import HostOp
 from bitfold.models.network import Network

@@ -18,11 +18,11 @@ from random import Random
 import numpy as np
 from fuzz import mutate
 from fuzz.target import ToldError, UnbuiltError
-from offload_networks import SMALL, dense_network
-from random_networks import Shape, random_inputs, random_network, with_softmax
+from support.offload_networks import SMALL, dense_network
+from support.random_networks import Shape, random_inputs, random_network, with_softmax
 from support.sealed import seal_again
 
-from bitfold.build.compiler import RTL, compile_dataflow, make_engine
+from bitfold.build.compile.compiler import RTL, compile_dataflow, make_engine
 from bitfold.models.network import Network
 from bitfold.overlays.bundle import MANIFEST, Bundle, DataflowBundle
 from bitfold.overlays.dataflow.fold import Fold

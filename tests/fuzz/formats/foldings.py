@@ -9,11 +9,11 @@ from random import Random
 import numpy as np
 from fuzz import mutate
 from fuzz.target import working_in
-from random_networks import Shape, random_inputs, random_network
+from support.random_networks import Shape, random_inputs, random_network
 
-from bitfold.build import folding
-from bitfold.build.compiler import compile_dataflow
-from bitfold.build.dataflow import lower
+from bitfold.build.compile import folding
+from bitfold.build.compile.compiler import compile_dataflow
+from bitfold.build.compile.lowering import lower
 from bitfold.runtime.functional import FunctionalDevice
 
 FILE = "folding.json"

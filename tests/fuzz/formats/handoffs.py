@@ -9,10 +9,10 @@ from random import Random
 from xml.etree import ElementTree
 
 from fuzz import mutate
-from random_networks import Shape, random_network
+from support.random_networks import Shape, random_network
 
-from bitfold.build.bitstream import keep_bitstream
-from bitfold.build.compiler import compile_dataflow
+from bitfold.build.compile.compiler import compile_dataflow
+from bitfold.build.implement.vivado import keep_bitstream
 from bitfold.overlays.boards.handoff import handoff
 from bitfold.overlays.boards.system import System
 from bitfold.overlays.bundle import Bundle

@@ -8,10 +8,10 @@ from random import Random
 
 import numpy as np
 from fuzz import mutate
-from offload_bench import GOOD, NOWHERE, Bench, Good, changed
-from offload_networks import SMALL
+from support.offload_bench import GOOD, NOWHERE, Bench, Good, changed
+from support.offload_networks import SMALL
 
-from bitfold.build.compiler import make_engine
+from bitfold.build.compile.compiler import make_engine
 from bitfold.models.errors import DeviceError
 from bitfold.overlays.program import DESCRIPTOR_BEATS, FIELDS, decode
 from bitfold.overlays.registers import ErrorCode

@@ -12,10 +12,10 @@ from fuzz import mutate
 from fuzz.target import working_in
 from google.protobuf.descriptor import FieldDescriptor
 from onnx import TensorProto, helper, numpy_helper
-from qonnx_graphs import LAYER_1, U4, U8_INPUT, writer
+from support.qonnx_graphs import LAYER_1, U4, U8_INPUT, writer
 
-from bitfold.build.compiler import compile_dataflow
-from bitfold.build.folding import choose
+from bitfold.build.compile.compiler import compile_dataflow
+from bitfold.build.compile.folding import choose
 from bitfold.build.frontend import random_samples, read_qonnx, verify_against_source
 from bitfold.runtime.functional import FunctionalDevice
 

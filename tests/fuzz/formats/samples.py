@@ -10,13 +10,13 @@ from random import Random
 import numpy as np
 from fuzz import mutate
 from fuzz.target import working_in
-from random_networks import random_inputs
-from small_network import SMALL
+from support.random_networks import random_inputs
+from support.small_network import SMALL
 
-from bitfold.build.compiler import compile_dataflow
-from bitfold.build.diff.recorded import read_recording
-from bitfold.build.folding import choose
-from bitfold.build.samples import read_samples
+from bitfold.build.compile.compiler import compile_dataflow
+from bitfold.build.compile.folding import choose
+from bitfold.build.inspect.diff.recorded import read_recording
+from bitfold.build.workflows.samples import read_samples
 from bitfold.runtime.accelerator import Accelerator
 
 SAMPLES, RECORDED = "samples.npy", "recorded.npz"

@@ -9,7 +9,7 @@ from random import Random
 import numpy as np
 from fuzz import mutate
 
-from bitfold.build.samples import read_samples
+from bitfold.build.workflows.samples import read_samples
 from bitfold.models.tables import load_table, read_table
 
 FILE = "table.csv"

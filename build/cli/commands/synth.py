@@ -1,0 +1,228 @@
+"""`bitfold synth`: what an overlay takes of a Zynq, without the vendor's tools."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from bitfold.build.cli import console
+from bitfold.models.files import whole_file
+
+
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--core", "core_only", is_flag=True, help="Only the core, without its shell.")
+@click.option("--no-timing", is_flag=True, help="Skip placing and routing, which takes longest.")
+@click.option("--no-dsp", is_flag=True, help="Multiply in LUTs.")
+@click.option(
+    "--netlist",
+    type=console.OUTPUT_FILE,
+    help="Also write the netlist, in Verilog, to this file.",
+)
+@click.option(
+    "--verify",
+    "verified",
+    type=click.IntRange(1, 10_000_000),
+    metavar="N",
+    help="Simulate the netlist, on N random inputs or all there are, and compare every output.",
+)
+@click.option(
+    "--yosys",
+    "yosys_program",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A native Yosys to use instead of the packaged one.",
+)
+@console.trust_rtl_option
+def synth(
+    bundle, core_only, no_timing, no_dsp, netlist, verified, yosys_program, trust_rtl
+) -> dict:
+    """Synthesise BUNDLE with Yosys, for the chip of the Pynq-Z1 and Z2.
+
+    Shows LUTs, flip-flops, block RAM, DSPs and carry chains of each part, and the frequency that
+    the core reaches on an open fabric (Lattice ECP5), placed and routed with nextpnr. That is not
+    the frequency of a Zynq, which only Vivado finds; it compares designs. What was done before
+    comes from a cache.
+
+    \b
+    bitfold synth iris.bundle
+    bitfold synth iris.bundle --core --no-timing --netlist core.v
+    bitfold synth iris.bundle --verify 1000
+    """
+    from bitfold.build.implement.synthesis import synthesise_bundle
+    from bitfold.build.implement.synthesis.timing import time_bundle_core
+    from bitfold.overlays.bundle import Bundle, DataflowBundle
+
+    loaded = Bundle.load(bundle, trust_rtl=trust_rtl)
+    if verified and (core_only or not isinstance(loaded, DataflowBundle)):
+        raise click.UsageError("--verify is for a whole dataflow overlay, with its shell")
+    timing = None
+    with console.steps(loaded.name) as say:
+        options = ("-nodsp",) if no_dsp else ()
+        more = {"yosys_program": yosys_program, "progress": say}
+        synthesis = synthesise_bundle(loaded, core_only, options=options, **more)
+        if not no_timing:
+            core = (
+                synthesis if core_only else synthesise_bundle(loaded, True, options=options, **more)
+            )
+            timing = time_bundle_core(loaded, core.ports, **more)
+        check = _verify(loaded, synthesis, verified, say) if verified else None
+    if netlist:
+        with whole_file(netlist) as partial:
+            shutil.copyfile(synthesis.netlist, partial)
+    description = describe(loaded, synthesis, timing)
+    show(description)
+    if check:
+        description["netlist_check"] = check
+        description["failed"] = not check["exact"]
+        console.out.print(
+            f"netlist, simulated: {check['inputs'] - check['wrong']:,} of {check['inputs']:,} "
+            f"{'(all) ' * check['all_inputs']}inputs exact, in {check['cycles']:,} cycles "
+            f"({check['cycles_predicted']:,} predicted)"
+        )
+    if netlist:
+        console.out.print(f"netlist: {netlist}")
+    return description
+
+
+def _verify(bundle, synthesis, most: int, say) -> dict:
+    """Runs inputs through the simulated netlist, and counts those with any output wrong."""
+    from bitfold.build.implement.synthesis.netlist import NetlistDevice, sample_inputs
+
+    network = bundle.network
+    x = sample_inputs(network, most)
+    device = NetlistDevice(bundle, synthesis=synthesis, progress=say)
+    say(f"simulating {len(x):,} inputs")
+    outputs, call = device.run(x)
+    device.close()
+    wrong = int((outputs != network(x)).any(axis=1).sum())
+    tensor = network.input_value
+    levels = (tensor.encoding.maximum - tensor.encoding.minimum) // tensor.encoding.step + 1
+    return {
+        "inputs": len(x),
+        "all_inputs": len(x) == levels**tensor.size,
+        "wrong": wrong,
+        "exact": not wrong,
+        "cycles": call.cycles,
+        "cycles_predicted": call.predicted_cycles,
+    }
+
+
+def describe(bundle, synthesis, timing) -> dict:
+    """What `synthesis` of `bundle` found, and `timing` (or None) of its core."""
+    from bitfold.build.implement.synthesis.resources import XC7Z020
+    from bitfold.overlays.bundle import DataflowBundle
+
+    whole = synthesis.top == "bitfold_top"
+    layers = _layers(bundle, "core." if whole else "")
+    parts = [
+        {
+            "path": i.path or synthesis.top,
+            "module": i.module,
+            "layer": layers.get(i.path),
+            **asdict(i.resources),
+        }
+        for i in synthesis.instances
+        if any(asdict(i.resources).values())
+    ]
+    core = synthesis.core
+    shell = synthesis.total - core
+    description = {
+        "name": bundle.name,
+        "overlay": bundle.kind,
+        "build_id": bundle.build_id,
+        "yosys": synthesis.yosys,
+        "recipe": synthesis.recipe,
+        "parts": parts,
+        "core": asdict(core),
+        "shell": asdict(shell) if whole else None,
+        "total": asdict(synthesis.total),
+        "capacity": {"chip": "xc7z020", **asdict(XC7Z020)},
+        "open_fabric": asdict(timing) if timing else None,
+    }
+    if timing and isinstance(bundle, DataflowBundle):
+        description["open_fabric"]["frames_per_second"] = (
+            timing.mhz * 1e6 / bundle.design.initiation_interval
+        )
+        description["initiation_interval"] = bundle.design.initiation_interval
+    return description
+
+
+def show(description: dict) -> None:
+    """Prints what `describe` gave."""
+    kinds = {
+        "LUTs": "luts",
+        "of memory": "memory_luts",
+        "FFs": "flip_flops",
+        "CARRY4": "carry4",
+        "MUXF7": "muxf7",
+        "MUXF8": "muxf8",
+        "RAMB18": "ramb18",
+        "RAMB36": "ramb36",
+        "DSPs": "dsps",
+    }
+    shown = {h: k for h, k in kinds.items() if k in _ALWAYS or description["total"][k]}
+    table = console.table("part", "module", "layer", *map(console.numbers, shown))
+
+    def row(path: str, module: str, layer: str, taken: dict) -> None:
+        table.add_row(path, module, layer, *(f"{taken[kind]:,}" for kind in shown.values()))
+
+    for path, parts in _alike(description["parts"]).items():
+        taken = {kind: sum(part[kind] for part in parts) for kind in shown.values()}
+        number = f"{len(parts)} x " if len(parts) > 1 else ""
+        row(path, number + parts[0]["module"], parts[0]["layer"] or "", taken)
+    table.add_section()
+    row("core", "", "", description["core"])
+    if description["shell"]:
+        row("shell", "", "", description["shell"])
+        row("in all", "", "", description["total"])
+    capacity, total = description["capacity"], description["total"]
+    row(capacity["chip"], "", "has", capacity)
+    console.out.print(
+        console.styled((description["name"], "bold"), f" · Yosys {description['yosys']}")
+    )
+    console.out.print(table)
+    console.out.print(
+        f"{total['luts'] / capacity['luts']:.1%} of the chip's LUTs, "
+        f"{total['flip_flops'] / capacity['flip_flops']:.1%} of its flip-flops, "
+        f"{(total['ramb36'] + total['ramb18'] / 2) / capacity['ramb36']:.1%} of its block RAM, "
+        f"{total['dsps'] / capacity['dsps']:.1%} of its DSPs"
+    )
+    timing = description["open_fabric"]
+    if timing:
+        frames = timing.get("frames_per_second")
+        interval = description.get("initiation_interval")
+        console.out.print(
+            f"core: {timing['mhz']:.1f} MHz on {timing['device']}, an open fabric and not Zynq's "
+            f"(nextpnr {timing['nextpnr']})"
+            + (f"; {frames:,.0f} frames a second, one in {interval} cycles" if frames else "")
+        )
+        console.out.print(f"its longest path: {' to '.join(timing['slowest_path'])}")
+    console.out.print(
+        "LUTs: LUT1 to LUT6, and those that distributed RAM and shift registers take; no inverters"
+    )
+
+
+_ALWAYS = {"luts", "flip_flops", "carry4", "dsps", "ramb36"}
+
+
+def _alike(parts: list[dict]) -> dict[str, list[dict]]:
+    """Parts that differ in an index only, such as the rows of an array, by their common path."""
+    groups: dict[str, list[dict]] = {}
+    for part in parts:
+        groups.setdefault(re.sub(r"\d+(?=\]|$)", "*", part["path"]), []).append(part)
+    return groups
+
+
+def _layers(bundle, prefix: str) -> dict[str, str]:
+    """The layer that each stage of a dataflow core computes, by the stage's path."""
+    from bitfold.overlays.bundle import DataflowBundle
+
+    if not isinstance(bundle, DataflowBundle):
+        return {}
+    return {f"{prefix}stage_{i}": stage.name for i, stage in enumerate(bundle.design.stages)}
+
+
+synth_command = console.command(synth)

@@ -1,0 +1,1 @@
+"""Network to overlay: folding, lowering, and the generated RTL."""

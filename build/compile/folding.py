@@ -1,0 +1,333 @@
+"""Chooses a folding: PE and SIMD of each layer, legal ones only, for a target or from a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from math import inf
+from pathlib import Path
+
+from bitfold.build.compile.lowering import MAX_UNROLLED_WEIGHTS, foldable, lower
+from bitfold.build.unrolled.layer import unrolled_layer
+from bitfold.models.checked import checked
+from bitfold.models.errors import FoldingError
+from bitfold.models.json_files import read_json
+from bitfold.models.network import Network
+from bitfold.overlays.dataflow.fold import Fold
+from bitfold.overlays.kernels import fuse, products
+
+DEFAULT_CYCLES = 64
+"""The target where the user names none: small, and still a million frames a second at 100 MHz."""
+
+LEVELS_A_CYCLE = 8
+"""LUTs between two registers of an unrolled layer, where the user does not say."""
+
+UNROLLED = "unrolled"
+
+_WHOLE = re.compile(r"[0-9]{1,9}")
+
+FINN_NAMES = ("MVAU", "MVAU_hls", "MVAU_rtl", "MatrixVectorActivation", "StreamingFCLayer_Batch")
+
+
+def for_cycles(network: Network, cycles: int, levels: int = LEVELS_A_CYCLE) -> dict[str, Fold]:
+    """The cheapest folding in which no layer takes more than `cycles` a frame.
+
+    Cheapest is the fewest products a cycle, then the fewest rows in parallel (each row needs its
+    own accumulator and comparators). A layer that has to do all of them at once is unrolled, with
+    `levels` LUTs between registers. Raises FoldingError where a port or a softmax takes longer.
+    """
+    if cycles < 1:
+        raise FoldingError(f"{cycles} cycles a frame can't be; ask for 1 or more")
+    folding = {}
+    for name, (rows, columns) in foldable(network).items():
+        fits = (
+            Fold(pe, simd)
+            for pe in _divisors(rows)
+            for simd in _divisors(columns)
+            if (rows // pe) * (columns // simd) <= cycles
+        )
+        folding[name] = min(fits, key=lambda fold: (fold.pe * fold.simd, fold.pe))
+    overlay = lower(network, folding)
+    if overlay.initiation_interval > cycles:
+        parts = "64-bit beats" if overlay.bottleneck.endswith("port") else "classes, one a cycle"
+        raise FoldingError(
+            f"{network.name}: {cycles} cycles a frame can't be reached: the {overlay.bottleneck} "
+            f"takes {overlay.initiation_interval} for its {parts}; ask for that many or more"
+        )
+    return _unroll_whole_layers(network, folding, levels)
+
+
+def unrolled(network: Network, levels: int = LEVELS_A_CYCLE) -> dict[str, Fold]:
+    """Every layer unrolled, with `levels` LUTs between registers: a frame each cycle."""
+    whole = {name: Fold(rows, columns) for name, (rows, columns) in foldable(network).items()}
+    return _unroll_whole_layers(network, whole, levels)
+
+
+def for_frames_per_second(
+    network: Network, frames: float, clock_mhz: float, levels: int = LEVELS_A_CYCLE
+) -> dict[str, Fold]:
+    """The cheapest folding that takes `frames` a second at `clock_mhz`."""
+    if not (0 < frames < inf and 0 < clock_mhz < inf):
+        raise FoldingError(
+            f"{frames:g} frames a second at {clock_mhz:g} MHz: both must be numbers above zero"
+        )
+    cycles = int(min(clock_mhz * 1e6 / frames, 2.0**53))
+    if cycles < 1:
+        raise FoldingError(
+            f"{frames:g} frames a second are more than one each cycle at {clock_mhz:g} MHz; "
+            f"ask for at most {clock_mhz * 1e6:g}"
+        )
+    return for_cycles(network, cycles, levels)
+
+
+def for_luts(network: Network, luts: int, levels: int = LEVELS_A_CYCLE) -> dict[str, Fold]:
+    """The fastest folding of those for a number of cycles whose core is estimated at no more than
+    `luts` LUTs."""
+    smallest = None
+    for cycles in reachable_cycles(network):
+        folding = for_cycles(network, cycles, levels)
+        cost = lower(network, folding).luts()
+        if cost <= luts:
+            return folding
+        smallest = cost if smallest is None else min(smallest, cost)
+    raise FoldingError(
+        f"{network.name}: even the smallest folding is estimated at {smallest} LUTs, above "
+        f"{luts}; raise the budget or use fewer or smaller weights"
+    )
+
+
+def for_reuse(network: Network, reuse: int, levels: int = LEVELS_A_CYCLE) -> dict[str, Fold]:
+    """The folding in which a multiplier does `reuse` products a frame: hls4ml's reuse factor.
+
+    That is the cycles that the layer takes, (rows / PE) * (columns / SIMD), with as few rows in
+    parallel as that allows. A layer that can't have it takes the nearest that it can have, the
+    smaller of two, as in hls4ml; `legal_reuse` lists them. Reuse 1 is a layer unrolled, with
+    `levels` LUTs between registers. Raises FoldingError for less than 1, and for more products
+    than any layer has.
+    """
+    sizes = foldable(network)
+    legal = {name: legal_reuse(*size) for name, size in sizes.items()}
+    if not 1 <= reuse <= max(map(max, legal.values())):
+        listed = "; ".join(f"{name} {', '.join(map(str, each))}" for name, each in legal.items())
+        raise FoldingError(
+            f"{network.name}: reuse {reuse} can't be; that of a layer has to divide its products: "
+            f"{listed}"
+        )
+    folding = {}
+    for name, (rows, columns) in sizes.items():
+        nearest = min(legal[name], key=lambda each: (abs(each - reuse), each))
+        folding[name] = next(
+            Fold(pe, simd)
+            for pe in _divisors(rows)
+            for simd in _divisors(columns)
+            if (rows // pe) * (columns // simd) == nearest
+        )
+    return _unroll_whole_layers(network, folding, levels)
+
+
+def legal_reuse(rows: int, columns: int) -> list[int]:
+    """The reuse factors that a layer of this size can have, ascending."""
+    return sorted({i * j for i in _divisors(rows) for j in _divisors(columns)})
+
+
+def from_json(network: Network, file: Path) -> dict[str, Fold]:
+    """The folding in `file`: our own {"layer": {"PE": 2, "SIMD": 4}, ...}, or FINN's.
+
+    A layer that is unrolled has all its rows as PE, its columns as SIMD, and "unrolled": cycles.
+
+    In FINN's folding config the i-th MVAU is the i-th Dense layer, and Thresholding_0 a threshold
+    in front of them; its other settings are for FINN alone. Layers that the file leaves out take
+    "Defaults" where it has them. Raises FoldingError for a file that does not fit the network.
+    """
+    remedy = "give a folding: an object of layers, each with PE and SIMD"
+    document = read_json(file, FoldingError, remedy)
+    entries = checked(document, dict[str, dict[str, object]], FoldingError, str(file), remedy)
+    defaults = _finn_defaults(entries.pop("Defaults", {}))
+    dense = products(network)
+    known: dict[str, tuple[dict, str]] = {}
+    for name, entry in entries.items():
+        layer = _layer_of(name, network, file)
+        if layer in known:
+            raise FoldingError(f"{file}: {known[layer][1]} and {name} are both {layer}; drop one")
+        known[layer] = (entry, name)
+    folding = {}
+    for layer in foldable(network):
+        entry, said = known.pop(layer, ({}, layer))
+        both = {**defaults, **entry} if layer in dense else {**defaults, "SIMD": 1, **entry}
+        factors = {key: each for key, each in both.items() if key in _FACTORS}
+        where = f"{file}: {said}"
+        given = checked(factors, _Factors, FoldingError, where, "give PE and SIMD")
+        if given.PE is None or given.SIMD is None:
+            raise FoldingError(f"{where}: give PE and SIMD")
+        folding[layer] = Fold(given.PE, given.SIMD, given.unrolled)
+    return folding
+
+
+@dataclass(frozen=True)
+class _Factors:
+    """What of a layer's entry in a folding file is for us."""
+
+    PE: int | None = None
+    SIMD: int | None = None
+    unrolled: int = 0
+
+
+_FACTORS = tuple(field.name for field in fields(_Factors))
+
+
+def choose(
+    network: Network,
+    cycles: int | None = None,
+    frames_per_second: float | None = None,
+    luts: int | None = None,
+    reuse: int | None = None,
+    file: Path | None = None,
+    unroll: bool = False,
+    clock_mhz: float = 100.0,
+    levels: int = LEVELS_A_CYCLE,
+) -> dict[str, Fold]:
+    """The folding for the one target that is given, or for DEFAULT_CYCLES.
+
+    A port that is slower than the default target sets the pace where the user names none.
+    """
+    targets = {
+        "cycles": cycles,
+        "fps": frames_per_second,
+        "luts": luts,
+        "reuse": reuse,
+        "folding": file,
+        "unroll": unroll or None,
+    }
+    named = [name for name, value in targets.items() if value is not None]
+    if len(named) > 1:
+        raise FoldingError(f"{' and '.join(named)} are targets of their own; give one of them")
+    if cycles is not None:
+        return for_cycles(network, cycles, levels)
+    if frames_per_second is not None:
+        return for_frames_per_second(network, frames_per_second, clock_mhz, levels)
+    if luts is not None:
+        return for_luts(network, luts, levels)
+    if reuse is not None:
+        return for_reuse(network, reuse, levels)
+    if file is not None:
+        return from_json(network, file)
+    if unroll:
+        return unrolled(network, levels)
+    return for_cycles(network, max(DEFAULT_CYCLES, least_cycles(network)))
+
+
+def override(
+    network: Network, folding: dict[str, Fold], folds: Sequence[str], levels: int = LEVELS_A_CYCLE
+) -> dict[str, Fold]:
+    """`folding` with the layers in `folds` replaced, each written LAYER=PE,SIMD or LAYER=PE, or
+    LAYER=unrolled, which `levels` then pipelines, or LAYER=unrolled,CYCLES."""
+    changed = dict(folding)
+    for text in folds:
+        layer, _, factors = text.partition("=")
+        first, *more = (factor.strip() for factor in factors.split(","))
+        if layer not in folding:
+            raise FoldingError(f"{text}: {layer!r} is no layer; there are {', '.join(folding)}")
+        if not all(map(_WHOLE.fullmatch, more)) or len(more) > 1:
+            raise FoldingError(f"{text}: write it as {layer}=PE,SIMD, as in {layer}=2,4")
+        if first == UNROLLED:
+            whole = Fold(*foldable(network)[layer], *map(int, more))
+            changed[layer] = whole if more else _unrolled(network, layer, whole, levels)
+        elif _WHOLE.fullmatch(first):
+            changed[layer] = Fold(int(first), *map(int, more))
+        else:
+            raise FoldingError(f"{text}: write it as {layer}=PE,SIMD, as in {layer}=2,4")
+    lower(network, changed)
+    return changed
+
+
+def _unroll_whole_layers(
+    network: Network, folding: dict[str, Fold], levels: int
+) -> dict[str, Fold]:
+    """`folding` with each Dense layer unrolled that has all its products in one cycle."""
+    dense = products(network)
+    sizes = foldable(network)
+    return {
+        name: _unrolled(network, name, fold, levels)
+        if name in dense
+        and (fold.pe, fold.simd) == sizes[name]
+        and fold.pe * fold.simd <= MAX_UNROLLED_WEIGHTS
+        else fold
+        for name, fold in folding.items()
+    }
+
+
+def unroll(network: Network, layer: str, levels: int = LEVELS_A_CYCLE) -> Fold:
+    """The fold of a Dense `layer` that is unrolled, with no more than `levels` LUTs between
+    registers."""
+    return _unrolled(network, layer, Fold(*foldable(network)[layer]), levels)
+
+
+def _unrolled(network: Network, layer: str, whole: Fold, levels: int) -> Fold:
+    """Pipelined so that no more than `levels` LUTs lie between registers."""
+    if levels < 1:
+        raise FoldingError(f"{levels} LUTs between registers can't be; ask for 1 or more")
+    kernel = next(kernel for kernel in fuse(network) if kernel.name == layer)
+    # lower() refuses to unroll what has no weights.
+    depth = unrolled_layer(network, kernel).depth if kernel.product else 1
+    return replace(whole, unrolled=max(1, -(-depth // levels)))
+
+
+def least_cycles(network: Network) -> int:
+    """Cycles a frame that the ports and a softmax take, however wide the layers are."""
+    whole = {name: Fold(rows, columns) for name, (rows, columns) in foldable(network).items()}
+    return lower(network, whole).initiation_interval
+
+
+def reachable_cycles(network: Network) -> list[int]:
+    """The cycles a frame that some folding takes, ascending: no others are worth a try."""
+    least = least_cycles(network)
+    return sorted(
+        {
+            max(least, fold)
+            for rows, columns in foldable(network).values()
+            for fold in legal_reuse(rows, columns)
+        }
+    )
+
+
+def to_finn_json(network: Network, folding: dict[str, Fold]) -> dict:
+    """`folding` as a folding config that FINN's ApplyConfig reads."""
+    config: dict = {"Defaults": {}}
+    dense = products(network)
+    for layer, fold in folding.items():
+        if layer in dense:
+            config[f"MVAU_{dense.index(layer)}"] = {"PE": fold.pe, "SIMD": fold.simd}
+        else:
+            config["Thresholding_0"] = {"PE": fold.pe}
+    return config
+
+
+def _layer_of(name: str, network: Network, file: Path) -> str:
+    """The layer that a folding file means. Raises FoldingError for none."""
+    layers, dense = foldable(network), products(network)
+    stem, _, index = name.rpartition("_")
+    if name in layers:
+        return name
+    if _WHOLE.fullmatch(index) and stem in FINN_NAMES and int(index) < len(dense):
+        return dense[int(index)]
+    first = network.nodes[0]
+    if stem.startswith("Thresholding") and index == "0" and first.kind == "Threshold":
+        return first.name
+    raise FoldingError(
+        f"{file}: {name} is no layer of the network; it has {', '.join(layers)} "
+        f"(in FINN's words MVAU_0 to MVAU_{len(dense) - 1})"
+    )
+
+
+def _finn_defaults(entry: dict) -> dict:
+    """FINN writes {"PE": [2, ["all"]]}: a value and the operators it is for."""
+    return {
+        key: value[0] if isinstance(value, list) and value else value
+        for key, value in entry.items()
+        if key in ("PE", "SIMD")
+    }
+
+
+def _divisors(n: int) -> list[int]:
+    return [d for d in range(1, n + 1) if n % d == 0]

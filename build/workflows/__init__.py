@@ -1,0 +1,1 @@
+"""Whole pieces of work that commands and notebooks share."""
