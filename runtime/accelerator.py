@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 DEVICES = ("auto", "functional", "verilated", "board")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Figures:
     """What a batch of `frames` samples took, in cycles; measured ones are None without counters.
 
@@ -197,14 +197,23 @@ class Accelerator:
             raise InputError("0 samples have no figures; give 1 or more")
         (_, one), (_, batch) = self._calls(x[:1], x)
         if isinstance(self.bundle, DataflowBundle):
-            latency = batch.latency_cycles, self.bundle.design.latency_cycles
-            interval = batch.initiation_interval, self.bundle.design.initiation_interval
+            latency, latency_predicted = batch.latency_cycles, self.bundle.design.latency_cycles
+            interval = batch.initiation_interval
+            interval_predicted = self.bundle.design.initiation_interval
         else:
-            latency = one.cycles, one.predicted_cycles
-            measured = None if batch.cycles is None else batch.cycles / len(x)
-            interval = measured, batch.predicted_cycles / len(x)
-        cycles = one.cycles, batch.cycles, batch.predicted_cycles
-        return Figures(len(x), *cycles, *latency, *interval)
+            latency, latency_predicted = one.cycles, one.predicted_cycles
+            interval = None if batch.cycles is None else batch.cycles / len(x)
+            interval_predicted = batch.predicted_cycles / len(x)
+        return Figures(
+            frames=len(x),
+            one_cycles=one.cycles,
+            cycles=batch.cycles,
+            cycles_predicted=batch.predicted_cycles,
+            latency_cycles=latency,
+            latency_cycles_predicted=latency_predicted,
+            initiation_interval=interval,
+            initiation_interval_predicted=interval_predicted,
+        )
 
     def throughput_test(self, frames: int = 1000) -> dict[str, float | int | str | None]:
         """The figures of `frames` random samples, and what follows from them and the clock.

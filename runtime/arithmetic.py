@@ -92,13 +92,13 @@ class CompiledNetwork:
         return self._last.shares(outputs) if isinstance(self._last, Softmax) else outputs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Layer:
     """A matrix (rows, columns), or thresholds (rows, levels), or both; int32."""
 
     rows: int
     columns: int
-    weights: np.ndarray | None
+    weights: np.ndarray | None = None
     thresholds: np.ndarray | None = None
     base: int = 0
     step: int = 1
@@ -124,14 +124,24 @@ def layers_of(source: Value, ops: Sequence[Applied]) -> list[Layer] | None:
             (weights,) = constants
             size = len(weights)
             low, high = accumulator_range(weights, Encoding.for_range(low, high))
-            layers.append(Layer(*weights.shape, _int32(weights)))
+            rows, columns = weights.shape
+            layers.append(Layer(rows=rows, columns=columns, weights=_int32(weights)))
         elif isinstance(op, Threshold):
             (values,) = constants
             fused = layers and layers[-1].thresholds is None
             weights = layers.pop().weights if fused else None
             columns = size if weights is None else weights.shape[1]
             thresholds = _int32(np.broadcast_to(values, (size, values.shape[1])))
-            layers.append(Layer(size, columns, weights, thresholds, op.base, op.step))
+            layers.append(
+                Layer(
+                    rows=size,
+                    columns=columns,
+                    weights=weights,
+                    thresholds=thresholds,
+                    base=op.base,
+                    step=op.step,
+                )
+            )
             low, high = op.base, op.base + op.step * values.shape[1]
         elif place != len(ops) - 1 or not op.ends_network:
             return None

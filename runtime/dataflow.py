@@ -35,7 +35,9 @@ class DataflowDriver(Driver):
             parts.append(design.output.unpack(beats))
             calls.append(self._report(len(part), predicted))
         if not calls:
-            return np.zeros((0, design.output.elements), np.int64), Call(0, 0, 0)
+            return np.zeros((0, design.output.elements), np.int64), Call(
+                frames=0, predicted_cycles=0, cycles=0
+            )
         return np.concatenate(parts), total(calls)
 
     def _report(self, frames: int, predicted_cycles: int) -> Call:

@@ -12,7 +12,7 @@ from bitfold.models.network import Network
 from bitfold.runtime.turns import Turns
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Call:
     """What one call on a device cost, in clock cycles.
 

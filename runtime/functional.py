@@ -97,7 +97,10 @@ def lower(bundle: Bundle, network: Network) -> Lowered:
         design = bundle.design
         return Lowered(
             design,
-            lambda frames: Call(frames, design.call_cycles(frames, MEMORY_LATENCY_CYCLES)),
+            lambda frames: Call(
+                frames=frames,
+                predicted_cycles=design.call_cycles(frames, MEMORY_LATENCY_CYCLES),
+            ),
             design.chain,
         )
     steps = split(bundle.engine, network)
@@ -111,7 +114,8 @@ def lower(bundle: Bundle, network: Network) -> Lowered:
     return Lowered(
         lambda x: run_steps(network, steps, x, run_program),
         lambda frames: Call(
-            frames, batch_cycles(bundle.engine, steps, frames, MEMORY_LATENCY_CYCLES)
+            frames=frames,
+            predicted_cycles=batch_cycles(bundle.engine, steps, frames, MEMORY_LATENCY_CYCLES),
         ),
         chain_of(bundle.engine, network, steps),
     )

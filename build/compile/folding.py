@@ -178,6 +178,7 @@ _FACTORS = tuple(field.name for field in fields(_Factors))
 
 def choose(
     network: Network,
+    *,
     cycles: int | None = None,
     frames_per_second: float | None = None,
     luts: int | None = None,

@@ -17,12 +17,13 @@ from bitfold.build.inspect.explore import Candidate, Exploration
 def draw(
     exploration: Exploration,
     kept: tuple[Candidate, ...],
+    file: Path,
+    *,
     title: str,
     note: str,
     clock_mhz: float,
     max_luts: float | None,
     min_fps: float | None,
-    file: Path,
 ) -> None:
     """Throughput over LUTs, with latency as colour, written to `file` by its suffix.
 

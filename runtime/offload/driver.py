@@ -87,7 +87,9 @@ class OffloadDriver(Driver):
             parts.append(program.values(beats))
             calls.append(self._report(program, len(part), predicted.cycles))
         if not calls:
-            return np.zeros((0, program.output.elements), np.int64), Call(0, 0, 0)
+            return np.zeros((0, program.output.elements), np.int64), Call(
+                frames=0, predicted_cycles=0, cycles=0
+            )
         return np.concatenate(parts), total(calls)
 
     def _report(self, program: Program, frames: int, predicted_cycles: int) -> Call:

@@ -96,7 +96,16 @@ def explore(network, max_luts, min_fps, clock_mhz, levels, picture, output) -> d
 
         note = _note(description)
         with whole_file(picture) as partial:
-            draw(result, kept, found.name, note, clock_mhz, max_luts, min_fps, partial)
+            draw(
+                result,
+                kept,
+                partial,
+                title=found.name,
+                note=note,
+                clock_mhz=clock_mhz,
+                max_luts=max_luts,
+                min_fps=min_fps,
+            )
         console.out.print(f"picture: {picture}")
     return description
 

@@ -117,14 +117,14 @@ def report(
         stages += [*devices, evidence.netlist_stage(loaded, counted), evidence.board_stage(loaded)]
         description = facts.describe(
             loaded,
-            called,
-            found,
-            {"name": what, "number": len(x)},
-            runs,
-            stages,
-            facts.describe_accuracy(found, runs["functional"], runs["rtl"], model, labels),
-            counted,
-            reproduce.commands(loaded, called, found, model, arguments),
+            called=called,
+            network=found,
+            samples={"name": what, "number": len(x)},
+            runs=runs,
+            stages=stages,
+            accuracy=facts.describe_accuracy(found, runs["functional"], runs["rtl"], model, labels),
+            synthesis=counted,
+            commands=reproduce.commands(loaded, called, found, model, arguments),
         )
         with whole_file(output) as partial:
             partial.write_text(page.render(description, found), encoding="utf-8")

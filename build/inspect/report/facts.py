@@ -302,6 +302,7 @@ def _cross_validation(model: TrainedModel) -> CrossValidation | None:
 
 def describe(
     bundle: Bundle,
+    *,
     called: str,
     network: Network,
     samples: dict,
