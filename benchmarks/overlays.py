@@ -20,11 +20,11 @@ from bitfold.build.compile.folding import unrolled
 from bitfold.build.compile.passes.argmax import choose_class_on_chip
 from bitfold.build.frontend import read_qonnx
 from bitfold.build.implement.synthesis import synthesise_bundle
-from bitfold.build.implement.synthesis.resources import XC7Z020
 from bitfold.models.cross_validation import look_up
 from bitfold.models.datasets import load_iris
 from bitfold.models.export import export_qonnx
 from bitfold.models.training import train
+from bitfold.overlays.boards.chip import XC7Z020
 from bitfold.overlays.dataflow.fold import Fold
 from bitfold.overlays.offload import Engine
 
@@ -74,8 +74,8 @@ def _engine(folder: Path) -> list[Result]:
     memories = f"and {synthesis.total.block_rams:g} block RAMs"
     return [
         Result(f"{size}: with the shell", synthesis.luts, "LUTs", memories),
-        Result(f"{size}: share of the chip", 100 * synthesis.luts / XC7Z020.luts, "%"),
+        Result(f"{size}: share of the chip", 100 * synthesis.luts / XC7Z020.has.luts, "%"),
         Result(f"{size}: a product, all counted", synthesis.luts / products, "LUTs"),
         Result(f"{size}: a product, the array alone", array / products, "LUTs"),
-        Result("BISMO: a product, at most", XC7Z020.luts / BISMO_PRODUCTS, "LUTs", "published"),
+        Result("BISMO: a product, at most", XC7Z020.has.luts / BISMO_PRODUCTS, "LUTs", "published"),
     ]

@@ -10,8 +10,8 @@ import pytest
 from support.pages import Page, Runner, matches, options
 
 from bitfold.build.cli.main import main
-from bitfold.build.implement.synthesis.resources import XC7Z020
 from bitfold.overlays import program, registers
+from bitfold.overlays.boards.chip import XC7Z020
 from bitfold.overlays.registers import WATCHDOG_DEFAULT_CYCLES
 from bitfold.runtime.driver import MAX_CALL_BEATS, PATIENCE_S, SLOWEST, WATCHDOGS
 from bitfold.runtime.verilated import MEMORY_BYTES
@@ -112,7 +112,7 @@ NUMBERS = {
         f"**Memory** is {MEMORY_BYTES >> 20} MiB",
     ),
     "limits.md": (f"at most {MAX_CALL_BEATS * 8 >> 20} MiB each way",),
-    "getting_started.md": (f"a Pynq-Z2 has {XC7Z020.luts:,}",),
+    "getting_started.md": (f"a Pynq-Z2 has {XC7Z020.has.luts:,}",),
 }
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from bitfold.build.compile import folding
 from bitfold.build.compile.lowering import MAX_UNROLLED_WEIGHTS, foldable, lower
-from bitfold.build.implement.synthesis.resources import XC7Z020
 from bitfold.models.errors import FoldingError
 from bitfold.models.network import Network
+from bitfold.overlays.boards.chip import XC7Z020
 from bitfold.overlays.dataflow.fold import Fold
 from bitfold.overlays.kernels import products
 
@@ -111,7 +111,7 @@ def _judge(network: Network, chosen: dict[str, Fold]) -> Candidate:
     overlay = lower(network, chosen)
     dsps = overlay.dsps
     # More than the chip has: then its multipliers are logic.
-    dsps = dsps if dsps <= XC7Z020.dsps else 0
+    dsps = dsps if dsps <= XC7Z020.has.dsps else 0
     return Candidate(
         chosen,
         overlay.luts(dsps > 0),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bitfold.models.errors import OverlayError
+from bitfold.overlays.boards.chip import XC7Z020, Chip
 from bitfold.overlays.bundle import BITSTREAM_STEM, Bundle, DataflowBundle
 from bitfold.overlays.registers import ABI_VERSION, ADDRESS_BITS, TABLE, Register
 
@@ -25,13 +26,14 @@ class Board:
     pll_mhz: float
     """The processor's IO PLL, which the clock of the programmable logic is divided from."""
     memory_bytes: int
+    chip: Chip
 
 
 BOARDS = {
     board.name: board
     for board in (
-        Board("pynq-z1", "xc7z020clg400-1", "pynq_z.tcl", 1000.0, 512 << 20),
-        Board("pynq-z2", "xc7z020clg400-1", "pynq_z.tcl", 1000.0, 512 << 20),
+        Board("pynq-z1", "xc7z020clg400-1", "pynq_z.tcl", 1000.0, 512 << 20, XC7Z020),
+        Board("pynq-z2", "xc7z020clg400-1", "pynq_z.tcl", 1000.0, 512 << 20, XC7Z020),
     )
 }
 MAX_CLOCK_MHZ = 250.0

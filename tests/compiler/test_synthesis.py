@@ -16,9 +16,10 @@ from bitfold.build.compile.compiler import RTL, compile_dataflow, make_engine
 from bitfold.build.compile.passes.softmax import share_on_chip
 from bitfold.build.implement.synthesis import synthesise, synthesise_bundle
 from bitfold.build.implement.synthesis.netlist import NetlistDevice, sample_inputs
-from bitfold.build.implement.synthesis.resources import XC7Z020, Resources, count
+from bitfold.build.implement.synthesis.resources import count
 from bitfold.build.implement.synthesis.timing import place_and_route
 from bitfold.models.errors import ToolError
+from bitfold.overlays.boards.chip import XC7Z020, Resources
 from bitfold.overlays.bundle import DataflowBundle
 from bitfold.overlays.dataflow.fold import Fold
 from bitfold.overlays.offload import Engine
@@ -65,7 +66,7 @@ def test_a_primitive_that_is_not_known_is_refused():
 
 def test_half_a_block_ram_is_half_of_one():
     assert count({"RAMB18E1": 3, "RAMB36E1": 1}).block_rams == 2.5
-    assert XC7Z020.ramb36 == 140
+    assert XC7Z020.has.ramb36 == 140
 
 
 def test_parameters_choose_the_size(tmp_path, cache):

@@ -112,7 +112,7 @@ def _verify(bundle, synthesis, most: int, say) -> dict:
 
 def describe(bundle, synthesis, timing) -> dict:
     """What `synthesis` of `bundle` found, and `timing` (or None) of its core."""
-    from bitfold.build.implement.synthesis.resources import XC7Z020
+    from bitfold.overlays.boards.chip import XC7Z020
     from bitfold.overlays.bundle import DataflowBundle
 
     whole = synthesis.top == "bitfold_top"
@@ -139,7 +139,7 @@ def describe(bundle, synthesis, timing) -> dict:
         "core": asdict(core),
         "shell": asdict(shell) if whole else None,
         "total": asdict(synthesis.total),
-        "capacity": {"chip": "xc7z020", **asdict(XC7Z020)},
+        "capacity": {"chip": XC7Z020.name, **asdict(XC7Z020.has)},
         "open_fabric": asdict(timing) if timing else None,
     }
     if timing and isinstance(bundle, DataflowBundle):

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bitfold.build.implement.synthesis.resources import Resources, count
+from bitfold.build.implement.synthesis.resources import count
 from bitfold.build.implement.synthesis.tools import yosys
 from bitfold.models.cache import Cache
+from bitfold.overlays.boards.chip import Resources
 from bitfold.overlays.bundle import Bundle, OffloadBundle
 
 CORES = {"dataflow": "dataflow_core", "offload": "offload_engine"}

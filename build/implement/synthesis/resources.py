@@ -16,9 +16,9 @@ they do is decided by the vendor's placer and not counted here: the true number 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 
 from bitfold.models.errors import ToolError
+from bitfold.overlays.boards.chip import Resources
 
 _LUTS = {f"LUT{inputs}": 1 for inputs in range(1, 7)}
 # LUTs of each distributed memory (UG474, "Distributed RAM" and "Shift Registers").
@@ -30,52 +30,6 @@ _MEMORY_LUTS = {
 _FLIP_FLOPS = {"FDRE", "FDSE", "FDCE", "FDPE", "FDRE_1", "FDSE_1", "FDCE_1", "FDPE_1"}
 _LATCHES = {"LDCE", "LDPE"}
 _FREE = {"INV", "BUF", "VCC", "GND", "IBUF", "OBUF", "OBUFT", "IOBUF", "BUFG", "$scopeinfo"}
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What some logic takes of a 7-series chip; see above for what each counts."""
-
-    luts: int = 0
-    memory_luts: int = 0
-    """Those of `luts` that are distributed RAM or shift registers."""
-    flip_flops: int = 0
-    carry4: int = 0
-    ramb18: int = 0
-    ramb36: int = 0
-    dsps: int = 0
-    muxf7: int = 0
-    muxf8: int = 0
-
-    def __add__(self, other: Resources) -> Resources:
-        return Resources(
-            **{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
-        )
-
-    def __sub__(self, other: Resources) -> Resources:
-        return Resources(
-            **{f.name: getattr(self, f.name) - getattr(other, f.name) for f in fields(self)}
-        )
-
-    @property
-    def block_rams(self) -> float:
-        """Block RAMs of 36 Kbit; one of 18 Kbit is half of one."""
-        return self.ramb36 + self.ramb18 / 2
-
-
-XC7Z020 = Resources(
-    luts=53_200,
-    memory_luts=17_400,
-    flip_flops=106_400,
-    carry4=13_300,
-    ramb18=280,
-    ramb36=140,
-    dsps=220,
-    muxf7=26_600,
-    muxf8=13_300,
-)
-"""What the chip of the Pynq-Z1 and Pynq-Z2 has; a RAMB36 is two RAMB18. Source: AMD DS190, table 1,
-and UG474 for what a slice holds."""
 
 
 def count(cells: Mapping[str, int]) -> Resources:

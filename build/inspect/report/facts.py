@@ -9,7 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bitfold.build.implement.synthesis.resources import XC7Z020, Resources
 from bitfold.build.implement.synthesis.timing import Timing
 from bitfold.build.inspect.describe import describe_dataflow, describe_engine
 from bitfold.build.inspect.report.timeline import dataflow_timeline, offload_timeline
@@ -19,6 +18,7 @@ from bitfold.models.errors import InputError
 from bitfold.models.json_files import read_json
 from bitfold.models.network import Network
 from bitfold.models.ops import Dense, Threshold
+from bitfold.overlays.boards.chip import XC7Z020, Resources
 from bitfold.overlays.bundle import Bundle, DataflowBundle, OffloadBundle
 from bitfold.overlays.dataflow.cost import calibration
 from bitfold.overlays.kernels import Kernel, fuse
@@ -167,7 +167,7 @@ def describe_resources(bundle: Bundle, synthesis: dict | None) -> dict:
     `bars` are what there is to show of each resource; `by_part` are LUTs. Where a synthesis is
     given it counts, and the estimate stands beside it.
     """
-    capacity = asdict(XC7Z020)
+    capacity = asdict(XC7Z020.has)
     estimate = _estimate(bundle) if isinstance(bundle, DataflowBundle) else None
     bars, by_part = [], []
     if synthesis:
