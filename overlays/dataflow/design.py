@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import count
 
 import numpy as np
 
@@ -19,6 +18,8 @@ from bitfold.overlays.packing import FrameLayout
 
 SHELL_CYCLES = 6
 """What a call takes beside its parts: start, the first address, a register, the last answer."""
+SETTLING_FRAMES = 10_000
+"""After how many frames at most each moves as the one before did; some dozens are usual."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,12 +189,16 @@ class Design:
         """
         interval = self.initiation_interval
         before, free = self.first_frame, (0,) * len(self.stages)
-        for frame in count(1):
+        for frame in range(1, SETTLING_FRAMES):
             free = tuple(max(int(beats[-1]) + 1 for beats in taken) for taken in before.taken)
             flow = self._flow(frame * interval, free)
             if all((a + interval == b).all() for a, b in zip(before.departures, flow.departures)):
                 return flow.earlier(frame * interval)
             before = flow
+        raise OverlayError(
+            f"the design does not settle within {SETTLING_FRAMES} frames, one each {interval} "
+            "cycles; compile the network again"
+        )
 
     def _flow(self, start: int, free: tuple[int, ...]) -> Flow:
         """The moves of a frame whose first beat comes at `start`, if the stages are `free` then."""
