@@ -62,7 +62,7 @@ def test_matrices_and_a_threshold_in_front_can_be_folded():
     assert foldable(WITH_THRESHOLD) == {"quantize": (6, 1), "fc0": (4, 6), "fc1": (3, 4)}
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=20, phases=NO_SHRINKING)
 @given(network=networks, cycles=st.integers(1, 10_000))
 def test_only_legal_foldings_are_chosen_and_they_meet_the_target(network, cycles):
     least = folding.least_cycles(network)
@@ -127,7 +127,7 @@ def test_a_frame_rate_or_clock_that_is_no_number_above_zero_is_refused(fps, cloc
         folding.for_frames_per_second(SMALL, fps, clock)
 
 
-@settings(deadline=None, max_examples=8, phases=NO_SHRINKING)
+@settings(deadline=None, max_examples=4, phases=NO_SHRINKING)
 @given(network=networks, share=st.floats(0, 1))
 def test_a_lut_budget_gives_the_fastest_folding_within_it(network, share):
     slowest = max(rows * columns for rows, columns in foldable(network).values())

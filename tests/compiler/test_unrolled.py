@@ -37,7 +37,7 @@ def _bits(network: Network, value: str, trace: dict[str, np.ndarray]) -> np.ndar
     return (stored[:, :, None] >> np.arange(encoding.bits) & 1).reshape(len(stored), -1)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(
     widths=st.lists(st.integers(1, 12), min_size=2, max_size=4),
     inputs=st.sampled_from(INPUTS),
