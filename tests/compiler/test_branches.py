@@ -11,7 +11,9 @@ from support.random_networks import random_inputs, random_values
 from support.small_network import small_network
 
 from bitfold.build.compile.compiler import bundle_design, make_engine
+from bitfold.build.compile.folding import choose
 from bitfold.build.compile.lowering import lower
+from bitfold.build.inspect.report.facts import describe_layers
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import NetworkError, StallError
 from bitfold.models.network import Network
@@ -204,3 +206,13 @@ def test_a_wrong_bit_of_a_program_shows_on_its_machine():
     image = program.image.copy()
     image[-1] ^= np.uint64(3)
     assert (replace(program, image=image)(engine, x) != program(engine, x)).any()
+
+
+def test_the_report_says_what_each_layer_of_a_graph_reads(tmp_path):
+    network = residual()
+    bundle = bundle_design(network, lower(network, FOLDING), tmp_path / "residual.bundle")
+    reads = {layer["name"]: layer["reads"] for layer in describe_layers(bundle, network)}
+    assert reads == {"fc0": ["the input"], "fc1": ["fc0"], "join": ["fc1", "fc0"]}
+    chain = small_network()
+    bundle = bundle_design(chain, lower(chain, choose(chain)), tmp_path / "chain.bundle")
+    assert {layer["reads"] for layer in describe_layers(bundle, chain)} == {None}

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,10 +42,21 @@ COUNTED = {
 
 
 def describe_layers(bundle: Bundle, network: Network) -> list[dict]:
-    """The layers in order: a Dense with what follows it, its sizes, encodings and folding."""
+    """The layers in order: a Dense with what follows it, its sizes, encodings and folding.
+
+    "reads" names what each takes its input from, where the network is no chain.
+    """
     folds = _dataflow_folds if isinstance(bundle, DataflowBundle) else _offload_folds
     folding = folds(bundle, network)
-    return [_layer(network, kernel) | folding[kernel.name] for kernel in fuse(network)]
+    kernels = fuse(network)
+    makers = {network.input: "the input", **{kernel.output: kernel.name for kernel in kernels}}
+    branches = any(kernel.inputs != (before.output,) for before, kernel in pairwise(kernels))
+    return [
+        _layer(network, kernel)
+        | {"reads": [makers[name] for name in kernel.inputs] if branches else None}
+        | folding[kernel.name]
+        for kernel in kernels
+    ]
 
 
 def _layer(network: Network, kernel: Kernel) -> dict:
