@@ -12,6 +12,7 @@ from typing import IO
 import numpy as np
 
 from bitfold.models.errors import BitfoldError, shown
+from bitfold.models.files import check_file
 
 MAX_BYTES = 512 << 20
 """Of all arrays of a file, unpacked."""
@@ -30,8 +31,8 @@ def read_npy(path: Path | str, error: type[BitfoldError], what: str, remedy: str
     Raises `error`, which names the file, `what`, the reason and `remedy`, for anything else: also
     for a file whose header promises another size than it has, or more than MAX_BYTES.
     """
+    held_bytes = check_file(path, MAX_BYTES, error, what, remedy)
     with _naming(path, error, what, remedy), Path(path).open("rb") as file:
-        held_bytes = file.seek(0, 2)
         return _array(file, held_bytes, MAX_BYTES)
 
 
@@ -39,6 +40,7 @@ def read_npz(
     path: Path | str, error: type[BitfoldError], what: str, remedy: str
 ) -> dict[str, np.ndarray]:
     """The arrays in an .npz file by name, each as `read_npy` reads it; raises the same."""
+    check_file(path, MAX_BYTES, error, what, remedy)
     arrays: dict[str, np.ndarray] = {}
     left_bytes = MAX_BYTES
     with _naming(path, error, what, remedy), zipfile.ZipFile(path) as archive:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -118,13 +118,21 @@ class Design:
             raise OverlayError(
                 f"{name}: takes {wanted[0]} of {wanted[1]}, but is given {given[0]} of {given[1]}"
             )
-        carried = (lanes_out, lanes_out)
-        if edge.link:
-            carried = edge.link.lanes_in, edge.link.lanes_out
-        if carried != (lanes_in, lanes_out):
+        link = edge.link
+        if link is None:
+            fits = lanes_in == lanes_out
+        else:
+            if edge.source is None:
+                whole = Link.from_port(self.input, lanes_out)
+            elif edge.target is None:
+                whole = Link.to_port(self.output, lanes_in)
+            else:
+                whole = Link.between(given[1].bits, given[0], lanes_in, lanes_out)
+            fits = link.depth > 0 and replace(whole, depth=link.depth) == link
+        if not fits:
             raise OverlayError(
-                f"{name}: takes {lanes_out} lanes from {lanes_in}, but the edge carries "
-                f"{carried[0]} to {carried[1]}"
+                f"{name}: takes {lanes_out} lanes from {lanes_in}, but the edge carries other "
+                "frames"
             )
 
     def into(self, target: int | None) -> tuple[Edge, ...]:

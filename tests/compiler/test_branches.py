@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -15,13 +15,14 @@ from bitfold.build.compile.folding import choose
 from bitfold.build.compile.lowering import lower
 from bitfold.build.inspect.report.facts import describe_layers
 from bitfold.models.encoding import Encoding
-from bitfold.models.errors import NetworkError, StallError
+from bitfold.models.errors import NetworkError, OverlayError, StallError
 from bitfold.models.network import Network
 from bitfold.models.node import Node
 from bitfold.models.ops import Add, Concatenate, Dense, Threshold
 from bitfold.models.value import Parameter, Value
 from bitfold.overlays.dataflow.design import Design
 from bitfold.overlays.dataflow.fold import Fold
+from bitfold.overlays.dataflow.link import Link
 from bitfold.overlays.offload import Engine
 from bitfold.runtime.functional import FunctionalDevice
 from bitfold.runtime.offload.steps import EngineStep, split
@@ -216,3 +217,15 @@ def test_the_report_says_what_each_layer_of_a_graph_reads(tmp_path):
     chain = small_network()
     bundle = bundle_design(chain, lower(chain, choose(chain)), tmp_path / "chain.bundle")
     assert {layer["reads"] for layer in describe_layers(bundle, chain)} == {None}
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(Link)])
+def test_an_edge_carries_what_its_ends_give_and_take(field):
+    design = lower(residual(), FOLDING)
+    for place, edge in enumerate(design.edges):
+        if edge.link:
+            wrong = -1 if field == "depth" else getattr(edge.link, field) + 1
+            changed = replace(edge, link=replace(edge.link, **{field: wrong}))
+            edges = (*design.edges[:place], changed, *design.edges[place + 1 :])
+            with pytest.raises(OverlayError, match="but the edge carries other frames"):
+                replace(design, edges=edges)

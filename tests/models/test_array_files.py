@@ -1,9 +1,11 @@
 """Arrays from outside: what is damaged, or made to fill the memory, ends in one typed error."""
 
 import io
+import os
 import struct
 import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,3 +115,11 @@ def test_a_damaged_npz_is_refused_wherever_it_is_damaged(tmp_path):
         except RefusedError:
             continue
         assert sum(array.nbytes for array in read.values()) < 10_000
+
+
+@pytest.mark.parametrize("read", [read_npy, read_npz])
+def test_what_never_ends_is_no_file_of_arrays(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(RefusedError, match=r"not a file\); mend it"):
+            read(path, RefusedError, "no arrays", "mend it")

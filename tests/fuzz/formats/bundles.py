@@ -126,6 +126,7 @@ class Bundles:
             try:
                 said.append(change(random, bundle))
             except (
+                AttributeError,
                 OSError,
                 ValueError,
                 LookupError,
