@@ -25,10 +25,7 @@ def as_samples(x: object, name: str) -> np.ndarray:
     if masked:
         raise InputError(f"{name}: input has masked values; fill them in, or drop their samples")
     if array.dtype.kind not in "iuf":
-        raise InputError(
-            f"{name}: input has dtype {_short(array.dtype)}; give floats (measurements) or "
-            "integers (already quantized)"
-        )
+        raise InputError(f"{name}: input has dtype {_short(array.dtype)}; give floats or integers")
     return np.require(array, array.dtype.newbyteorder("="), "A")
 
 

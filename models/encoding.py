@@ -72,7 +72,7 @@ class Encoding:
         """The distance between neighbouring values."""
         return 2 if self.is_bipolar else 1
 
-    def check(self, values: np.ndarray, what: str) -> None:
+    def check(self, values: np.ndarray, what: str, remedy: str = "") -> None:
         """Raises InputError, naming `what` and the first offender, unless all `values` fit."""
         bad = (values < self.minimum) | (values > self.maximum)
         if self.is_bipolar:
@@ -81,7 +81,7 @@ class Encoding:
             where = tuple(int(i) for i in np.argwhere(bad)[0])
             raise InputError(
                 f"{what}: value {values[where]} at index {where} is outside {self}; "
-                f"{int(bad.sum())} of {values.size} values are"
+                f"{int(bad.sum())} of {values.size} values are{remedy}"
             )
 
     def to_bits(self, values: np.ndarray) -> np.ndarray:

@@ -79,6 +79,10 @@ class ClassWarning(UserWarning):
     """Samples whose class a plain softmax changes."""
 
 
+class InputWarning(UserWarning):
+    """Samples that may not be what they are called."""
+
+
 class ToolError(BitfoldError):
     """A tool that is missing or failed; `log` is all that it said."""
 

@@ -7,17 +7,29 @@ into the input integers, `head` turns the output integers into scores.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from bitfold.models import host, storage
 from bitfold.models.arrays import as_samples
-from bitfold.models.errors import InputError
+from bitfold.models.errors import InputError, InputWarning
 from bitfold.models.host import HostOp
+from bitfold.models.inputs import (
+    INTEGERS,
+    LARGEST_PIXEL,
+    MEASUREMENTS,
+    PIXELS,
+    as_reals,
+    as_whole,
+    check_meaning,
+    may_be_pixels,
+)
 from bitfold.models.node import Node
 from bitfold.models.ops import ArgMax, Dense, Softmax
 from bitfold.models.value import Parameter, Range, Value
@@ -100,8 +112,8 @@ class Network:
         return {name: node for node in self.nodes for name in node.outputs}
 
     def check_input(self, x: np.ndarray) -> np.ndarray:
-        """`x`, integers of (batch, elements), (batch, *shape) or (batch, *sample_shape), as
-        (batch, *shape) int64.
+        """`x`, integers of (batch, elements) or (batch, *shape), or of (batch, *sample_shape) where
+        that has as many, as (batch, *shape) int64.
 
         Raises InputError for any other shape or dtype, and for values outside the encoding.
         """
@@ -111,29 +123,63 @@ class Network:
                 f"{self.name}: input has dtype {x.dtype}, but the integer layers take integers; "
                 "quantize measurements first: network.quantize(x)"
             )
-        x = self._shaped(x)
-        self.input_value.encoding.check(x, f"{self.name}: input {self.input}")
+        x = self._shaped(x, self.integer_shapes).reshape(len(x), *self.input_value.shape)
+        remedy = ""
+        if self.quantizer:
+            remedy = (
+                f"; give inputs={MEASUREMENTS!r}, or {PIXELS!r} for 0..{LARGEST_PIXEL}, to have "
+                "it quantized"
+            )
+        self.input_value.encoding.check(x, f"{self.name}: input {self.input}", remedy)
         return x.astype(np.int64)
 
-    def quantize(self, x: np.ndarray) -> np.ndarray:
-        """Measurements (batch, *sample_shape) to the input integers (batch, *shape) int64.
+    def takes_integers(self, inputs: str) -> bool:
+        """Whether what is called so are the network's own integers, as measurements are where there
+        is no quantizer. Raises InputError for what is no name of models/inputs.py."""
+        check_meaning(inputs, self.name)
+        return inputs == INTEGERS or (inputs == MEASUREMENTS and not self.quantizer)
 
-        Integers pass as they are: they are taken for input integers already.
-        Raises InputError for a wrong shape or dtype and for NaN or infinity.
+    def quantize(self, x: np.ndarray, *, inputs: str = MEASUREMENTS) -> np.ndarray:
+        """Samples (batch, *sample_shape) or (batch, features) to the input integers (batch, *shape)
+        int64; `inputs` names what their numbers mean, whatever the dtype (models/inputs.py).
+
+        Raises InputError for a wrong shape, dtype or name, for numbers that are not what they are
+        called, and for NaN or infinity. Warns, with an InputWarning, where whole numbers of 0..255
+        only saturate, and would not as pixels.
         """
-        given = as_samples(x, self.name)
-        if given.dtype.kind in "iu":
-            return self.check_input(given)
-        x = self._shaped(given)
-        with np.errstate(over="ignore"):
-            finite = np.isfinite(x.astype(np.float32))  # in which it is quantized
-        if not finite.all():
-            where = tuple(int(i) for i in np.argwhere(~finite)[0])
+        x = as_samples(x, self.name)
+        if self.takes_integers(inputs):
+            remedy = "the network has no quantizer, and takes whole numbers only"
+            if self.quantizer:
+                remedy = f"its integers are whole numbers: give inputs={MEASUREMENTS!r}"
+            return self.check_input(as_whole(x, self.name, remedy))
+        if not self.quantizer:
             raise InputError(
-                f"{self.name}: input is {x[where]} at sample {where[0]}, feature {where[1]}; "
-                "replace or drop such samples"
+                f"{self.name}: pixels are fractions of {LARGEST_PIXEL}, and the network has no "
+                f"quantizer that makes integers of them; give inputs={INTEGERS!r}"
             )
-        return self.check_input(host.apply(self.quantizer, x).astype(np.int64))
+        sample = (prod(self.sample_shape),)
+        x = self._shaped(x, _alike(sample, self.sample_shape, self.input_value.shape))
+        made = self._made(x, inputs)
+        integers = as_whole(made, self.name, "that is what its quantizer makes, no integer")
+        self.input_value.encoding.check(integers, f"{self.name}: input {self.input}")
+        if inputs == MEASUREMENTS and may_be_pixels(x):
+            self._doubt(x, made)
+        return integers.reshape(len(x), *self.input_value.shape)
+
+    def _made(self, x: np.ndarray, inputs: str) -> np.ndarray:
+        """What the quantizer makes of measurements or pixels (batch, features): float32."""
+        return host.apply(self.quantizer, as_reals(x, inputs, self.name))
+
+    def _doubt(self, measurements: np.ndarray, made: np.ndarray) -> None:
+        """Warns where measurements, of which the quantizer made `made`, look like pixels."""
+        saturated = (made == self._made(np.minimum(measurements, 1), MEASUREMENTS)).all()
+        if saturated and (made != self._made(measurements, PIXELS)).any():
+            message = (
+                f"{self.name}: of the measurements 0..{measurements.max()} all above 0 saturate; "
+                f"give inputs={PIXELS!r} if they are pixels"
+            )
+            warnings.warn(InputWarning(message), stacklevel=3)
 
     def scores(self, outputs: np.ndarray) -> np.ndarray:
         """Output integers (batch, outputs) to the model's own float32 outputs."""
@@ -208,12 +254,20 @@ class Network:
         """The network that `save` wrote. Raises NetworkError where a file is damaged or missing."""
         return storage.read(Path(folder), Network)
 
-    def _shaped(self, x: np.ndarray) -> np.ndarray:
+    @cached_property
+    def integer_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """In which a sample of input integers may come."""
         value = self.input_value
-        known = ((value.size,), value.shape, self.sample_shape)
+        return _alike((value.size,), value.shape, self.sample_shape)
+
+    def _shaped(self, x: np.ndarray, known: tuple[tuple[int, ...], ...]) -> np.ndarray:
+        """`x`, whose samples have one of the shapes, with the first of them."""
         if x.ndim < 2 or x.shape[1:] not in known:
-            expected = " or ".join(
-                f"(batch, {', '.join(map(str, shape))})" for shape in dict.fromkeys(known)
-            )
+            expected = " or ".join(f"(batch, {', '.join(map(str, shape))})" for shape in known)
             raise InputError(f"{self.name}: input has shape {x.shape}; expected {expected}")
-        return x.reshape(len(x), *value.shape)
+        return x.reshape(len(x), *known[0])
+
+
+def _alike(first: tuple[int, ...], *others: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """The first of the shapes, and those of as many elements, each once."""
+    return tuple(dict.fromkeys((first, *(o for o in others if prod(o) == prod(first)))))

@@ -18,6 +18,7 @@ import numpy as np
 from bitfold.models.arguments import as_count, as_folder, shown
 from bitfold.models.arrays import as_samples
 from bitfold.models.errors import ClassWarning, DeviceError, InputError
+from bitfold.models.inputs import MEASUREMENTS
 from bitfold.models.network import Network
 from bitfold.overlays.bundle import Bundle, DataflowBundle
 from bitfold.runtime import verilator
@@ -69,8 +70,9 @@ class Accelerator:
         accelerator = Accelerator("iris.bundle")
         accelerator.classify([[5.1, 3.5, 1.4, 0.2]])
 
-    Floats are measurements, which the host quantizes as the network was trained to; integers are
-    taken for the network's input integers as they are.
+    Samples are measurements, the numbers that the trained model takes, of any dtype: the host
+    quantizes them as the model does. `inputs` of a call names what else they are
+    (models/inputs.py): "pixels" of 0..255, or the network's own "integers", quantized already.
 
     Threads may share it: each call runs one network wholly, one after the other, and closing waits
     for the one that runs. Then, and in a fork of the process, whatever runs raises DeviceError.
@@ -128,15 +130,16 @@ class Accelerator:
         """What the last `run`, `scores` or `classify` of this thread cost."""
         return getattr(self._costs, "last", None)
 
-    def run(self, x: np.ndarray) -> np.ndarray:
+    def run(self, x: np.ndarray, *, inputs: str = MEASUREMENTS) -> np.ndarray:
         """Samples (batch, *sample_shape) or (batch, features) to the network's exact output
         integers (batch, outputs) int64: accumulators of the last layer, the class index, or shares
         of 255.
 
-        Raises InputError for the wrong shape, dtype or range and for NaN, DeviceError for a call
-        that failed. Warns, with a ClassWarning, of samples whose class a plain softmax changes.
+        Raises InputError for the wrong shape, dtype, name or range and for NaN, DeviceError for a
+        call that failed. Warns, with a ClassWarning, of samples whose class a plain softmax
+        changes, and with an InputWarning of what may be pixels and is not called so.
         """
-        outputs, changed = self._take(lambda: self._run(x))
+        outputs, changed = self._take(lambda: self._run(x, inputs))
         if changed:
             warnings.warn(ClassWarning(changed), stacklevel=2)
         return outputs
@@ -150,8 +153,8 @@ class Accelerator:
                 "give fewer at a time"
             ) from error
 
-    def _run(self, x: np.ndarray) -> tuple[np.ndarray, str | None]:
-        integers = self._integers(x)
+    def _run(self, x: np.ndarray, inputs: str) -> tuple[np.ndarray, str | None]:
+        integers = self._integers(x, inputs)
         ((outputs, self._costs.last),) = self._calls(integers)
         return outputs, self.network.changed_classes(integers)
 
@@ -164,35 +167,35 @@ class Accelerator:
 
         return self.device.turns.take(calls)
 
-    def _integers(self, x: np.ndarray) -> np.ndarray:
+    def _integers(self, x: np.ndarray, inputs: str) -> np.ndarray:
         x = as_samples(x, self.network.name)
-        if x.dtype.kind in "iu" and isinstance(self.device, FunctionalDevice):
-            return x  # which reads any integers, and checks them on the way
-        return self.network.quantize(x)
+        natively = x.dtype.kind in "iu" and isinstance(self.device, FunctionalDevice)
+        if natively and self.network.takes_integers(inputs):
+            return x  # it reads any dtype of integers, and checks them on the way
+        return self.network.quantize(x, inputs=inputs)
 
-    def scores(self, x: np.ndarray) -> np.ndarray:
+    def scores(self, x: np.ndarray, *, inputs: str = MEASUREMENTS) -> np.ndarray:
         """Like `run`, as the model's own float32 outputs (batch, outputs); with a softmax on chip,
         as probabilities."""
-        return self._turns.take(lambda: self.network.scores(self.run(x)))
+        return self._turns.take(lambda: self.network.scores(self.run(x, inputs=inputs)))
 
-    def classify(self, x: np.ndarray) -> np.ndarray:
+    def classify(self, x: np.ndarray, *, inputs: str = MEASUREMENTS) -> np.ndarray:
         """Like `run`, as class indices (batch,) int64; `labels` has their names."""
-        return self._turns.take(lambda: self.network.classes(self.run(x)))
+        return self._turns.take(lambda: self.network.classes(self.run(x, inputs=inputs)))
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The class names, empty where the model has none."""
         return self.network.labels
 
-    def figures(self, x: np.ndarray) -> Figures:
+    def figures(self, x: np.ndarray, *, inputs: str = MEASUREMENTS) -> Figures:
         """Runs the first of the samples `x`, then all in one batch, and says what that took.
 
         Raises InputError for no samples, and what `run` raises.
         """
-        return self._take(lambda: self._figures(x))
+        return self._take(lambda: self._figures(self.network.quantize(x, inputs=inputs)))
 
     def _figures(self, x: np.ndarray) -> Figures:
-        x = self.network.quantize(x)
         if not len(x):
             raise InputError("0 samples have no figures; give 1 or more")
         (_, one), (_, batch) = self._calls(x[:1], x)
@@ -227,7 +230,7 @@ class Accelerator:
         tensor = self.network.input_value
         levels = (tensor.encoding.maximum - tensor.encoding.minimum) // tensor.encoding.step + 1
         random = np.random.default_rng(0).integers(0, levels, (frames, tensor.size))
-        figures = self.figures(tensor.encoding.minimum + tensor.encoding.step * random)
+        figures = self._figures(tensor.encoding.minimum + tensor.encoding.step * random)
         cycles, latency = figures.cycles, figures.latency_cycles
         cycles = figures.cycles_predicted if cycles is None else cycles
         latency = figures.latency_cycles_predicted if latency is None else latency

@@ -61,7 +61,7 @@ class CompiledNetwork:
         source = network.input_value
         self._network = network
         self._last = last
-        self._shapes = ((source.size,), source.shape, network.sample_shape)
+        self._shapes = network.integer_shapes
         self._outputs = network.output_value.size
         self._threads = threads or os.cpu_count() or 1
         self._run = library.bitfold_run
@@ -74,7 +74,7 @@ class CompiledNetwork:
         free.atexit = False  # a thread may be in the middle of it still
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Integers (frames, features) or (frames, *sample_shape) to (frames, outputs) int64.
+        """Integers as `network.check_input` takes them to (frames, outputs) int64.
 
         Raises InputError as `network` does. Any integer dtype is read as it is.
         """

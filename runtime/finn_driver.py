@@ -17,6 +17,7 @@ from bitfold.models.arguments import as_count
 from bitfold.models.arrays import as_samples
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import InputError
+from bitfold.models.inputs import INTEGERS
 from bitfold.models.network import Network
 from bitfold.overlays.bundle import DataflowBundle
 from bitfold.overlays.packing import BEAT_BYTES
@@ -65,7 +66,7 @@ class FINNExampleOverlay:
 
     def ishape_normal(self, ind: int = 0) -> tuple[int, ...]:
         """Of the array that `execute` takes."""
-        return (self.batch_size, *self.accelerator.network.sample_shape)
+        return (self.batch_size, *self.accelerator.network.integer_shapes[-1])
 
     def oshape_normal(self, ind: int = 0) -> tuple[int, ...]:
         """Of the array that `execute` gives."""
@@ -101,7 +102,7 @@ class FINNExampleOverlay:
                 f"{name}: input is {x[where]} at {where}, but as FINN's this driver takes the "
                 f"{self.idt().name} integers of the hardware; give measurements to Accelerator.run"
             )
-        return self.accelerator.run(integers)
+        return self.accelerator.run(integers, inputs=INTEGERS)
 
     def throughput_test(self) -> dict[str, float | int]:
         """What a batch of random samples takes, under FINN's keys.

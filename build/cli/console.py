@@ -35,6 +35,7 @@ from bitfold.models.files import (
     standard_output_for_files,
     whole_file,
 )
+from bitfold.models.inputs import MEANINGS
 
 
 class _Console(Console):
@@ -120,6 +121,15 @@ def styled(*parts: str | tuple[str, str]) -> Text:
     """Text of parts, each plain or (text, style)."""
     return Text.assemble(*parts)
 
+
+inputs_option = click.option(
+    "--inputs",
+    type=click.Choice(MEANINGS),
+    help="What the samples are, whatever their dtype. measurements: the numbers that the model "
+    "takes, the default; pixels: 0..255, of which it takes p/255; integers: those of the network's "
+    "input, quantized already.",
+)
+"""Of every command that is given samples."""
 
 # What every command that compiles the RTL of a bundle takes.
 trust_rtl_option = click.option(

@@ -13,6 +13,7 @@ import numpy as np
 from bitfold.build.implement.runtime_wheel import write_runtime_wheel
 from bitfold.models.errors import InputError, OverlayError
 from bitfold.models.files import whole_folder
+from bitfold.models.inputs import INTEGERS, MEASUREMENTS
 from bitfold.models.network import Network
 from bitfold.overlays.bundle import MANIFEST, Bundle, DataflowBundle
 from bitfold.runtime.library import Library
@@ -28,15 +29,17 @@ def write_package(
     path: Path | str,
     bundles: Mapping[str, Bundle],
     networks: Sequence[Network] = (),
+    *,
     samples: np.ndarray | None = None,
+    inputs: str = MEASUREMENTS,
     labels: np.ndarray | None = None,
 ) -> dict:
     """Writes the package of `bundles`, each under its name, to the folder `path`.
 
     It runs the networks that the dataflow bundles are made for, and `networks`, each on every
-    bundle that can. Their test vectors are `samples`, as Accelerator.run takes them, with their
-    classes `labels` (samples,) where these are known; by default random input integers. Gives what
-    package.json says.
+    bundle that can. Their test vectors are `samples`, which are `inputs`, as Accelerator.run takes
+    them, with their classes `labels` (samples,) where these are known; by default random input
+    integers. Gives what package.json says.
 
     An older package at `path` is replaced. Raises OutputError where it can't be written,
     OverlayError for a bundle or network with nothing to do, InputError for samples that a network
@@ -53,7 +56,12 @@ def write_package(
         for name, network in named.items():
             (folder / name).mkdir(parents=True)
             network.save(folder / name)
-            np.savez_compressed(folder / name / "vectors.npz", **_vectors(network, samples, labels))
+            if samples is None:
+                vectors = _vectors(network, _random_integers(network), INTEGERS)
+            else:
+                vectors = _vectors(network, samples, inputs)
+            vectors["labels"] = np.zeros(0, np.int64) if labels is None else labels
+            np.savez_compressed(folder / name / "vectors.npz", **vectors)
         for name in STATIC_FILES:
             shutil.copyfile(STATIC / name, folder / name)
         wheel = write_runtime_wheel(folder)
@@ -99,19 +107,15 @@ def _runs(bundles: Mapping[str, Bundle], networks: Mapping[str, Network]) -> lis
     return runs
 
 
-def _vectors(
-    network: Network, samples: np.ndarray | None, labels: np.ndarray | None
-) -> dict[str, np.ndarray]:
-    """What goes in and what must come out; no labels where none are known."""
-    if samples is None:
-        samples = _random_integers(network)
-    integers = network.quantize(samples)
+def _vectors(network: Network, samples: np.ndarray, inputs: str) -> dict[str, np.ndarray]:
+    """What goes in, what that means, and what must come out."""
+    integers = network.quantize(samples, inputs=inputs)
     if not len(integers):
         raise InputError(f"{network.name}: 0 samples prove nothing; give 1 or more")
     return {
         "inputs": samples,
+        "meaning": np.array(inputs),
         "expected": network(integers),
-        "labels": np.zeros(0, np.int64) if labels is None else labels,
     }
 
 

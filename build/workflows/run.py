@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bitfold.models.errors import ClassWarning
+from bitfold.build.workflows.samples import Samples
+from bitfold.models.errors import ClassWarning, InputWarning
+from bitfold.models.inputs import INTEGERS
 from bitfold.models.network import Network
 from bitfold.runtime.accelerator import Accelerator
 from bitfold.runtime.library import Library
@@ -16,29 +18,31 @@ from bitfold.runtime.library import Library
 def run_rows(
     library: Library,
     network: Network,
-    x: np.ndarray,
-    labels: np.ndarray | None,
+    samples: Samples,
     say: Callable[[str], None],
     device: str = "auto",
     overlay: str = "auto",
 ) -> tuple[dict, np.ndarray]:
-    """What `bitfold run` says of the samples `x`, and their output integers."""
+    """What `bitfold run` says of the samples, and their output integers."""
     with Accelerator(
         library, device, progress=say, network=network, overlay=overlay
     ) as accelerator:
-        say(f"{len(x)} samples")
+        say(f"{len(samples)} samples")
         with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", ClassWarning)
-            outputs = accelerator.run(x)
+            for kind in (ClassWarning, InputWarning):
+                warnings.simplefilter("always", kind)
+            integers = samples.integers(network)
+            outputs = accelerator.run(integers, inputs=INTEGERS)
         call = accelerator.last_call
-        figures = accelerator.figures(x)
+        figures = accelerator.figures(integers, inputs=INTEGERS)
     classes = network.classes(outputs)
-    mismatches = int((outputs != network(network.quantize(x))).any(axis=1).sum())
+    mismatches = int((outputs != network(integers)).any(axis=1).sum())
     result = {
         "network": network.name,
         "overlay": accelerator.bundle.kind,
         "device": accelerator.device.name,
-        "samples": len(x),
+        "samples": len(samples),
+        "inputs": samples.inputs,
         "mismatches": mismatches,
         "exact": mismatches == 0,
         "classes": classes.tolist(),
@@ -53,9 +57,9 @@ def run_rows(
         "warnings": [str(warning.message) for warning in caught],
         "failed": mismatches > 0,
     }
-    if labels is not None:
+    if samples.labels is not None:
         from bitfold.models.metrics import measure
 
-        count = len(network.labels) or int(max(labels.max(), classes.max())) + 1
-        result["metrics"] = measure(labels, classes, count).to_json()
+        count = len(network.labels) or int(max(samples.labels.max(), classes.max())) + 1
+        result["metrics"] = measure(samples.labels, classes, count).to_json()
     return result, outputs

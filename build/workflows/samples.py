@@ -1,8 +1,9 @@
-"""Reads the samples that commands are given."""
+"""Samples: rows of numbers with the name of what they mean, and how commands are given them."""
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from bitfold.models.array_files import read_npy
 from bitfold.models.checked import checked
 from bitfold.models.errors import InputError
 from bitfold.models.files import check_file
+from bitfold.models.inputs import INTEGERS, MEASUREMENTS, PIXELS, as_reals
 from bitfold.models.json_files import parse_json
 from bitfold.models.network import Network
 from bitfold.models.tables import has_names, read_table
@@ -18,13 +20,58 @@ from bitfold.models.tables import has_names, read_table
 MAX_BYTES = 1 << 30
 
 
+@dataclass(frozen=True)
+class Samples:
+    """Rows `x` as Accelerator.run takes them, what their numbers mean (models/inputs.py), and their
+    classes (rows,) where these are known."""
+
+    x: np.ndarray
+    inputs: str = MEASUREMENTS
+    labels: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> Samples:
+        labels = None if self.labels is None else self.labels[rows]
+        return replace(self, x=self.x[rows], labels=labels)
+
+    def integers(self, network: Network) -> np.ndarray:
+        """The integers of the network's input. Raises InputError where it does not take them."""
+        return network.quantize(self.x, inputs=self.inputs)
+
+    def measurements(self, network: Network) -> np.ndarray:
+        """(rows, *sample_shape) float32, as the file takes them that `network` was read from.
+
+        Raises InputError where the network does not take them, and for integers that its quantizer
+        makes of no measurements.
+        """
+        integers = self.integers(network)
+        if self.inputs == INTEGERS:
+            from bitfold.build.frontend import measurements
+
+            x = measurements(network, integers)
+            if not np.array_equal(network.quantize(x), integers):
+                raise InputError(
+                    f"{network.name}: its quantizer makes these integers of no measurements that "
+                    "can be found; give measurements"
+                )
+            return x
+        x = as_reals(np.asarray(self.x), self.inputs, network.name)
+        return x.reshape(len(x), *network.sample_shape)
+
+
 def read_samples(
     file: Path | None,
     dataset: str | None,
     label: str | None = None,
     network: Network | None = None,
-) -> tuple[np.ndarray, np.ndarray | None]:
+    inputs: str | None = None,
+) -> Samples:
     """The samples in `file`, .npy or .csv, or those of `dataset` ("iris", "mnist") with labels.
+
+    `inputs` names what they are, by default measurements. MNIST's are pixels, but for a network
+    that was trained here: of that the numbers 0..255 are the measurements.
 
     A .csv file is either of numbers only, or starts with column names. Then the columns are taken
     that `network` was trained on, by name, and `label` may name one of its classes (a number from 0
@@ -36,12 +83,16 @@ def read_samples(
         from bitfold.models.datasets import load_iris, load_mnist
 
         data = load_iris() if dataset == "iris" else load_mnist("test")
-        return data.features, data.labels
+        trained_on = network.info.get("dataset") if network else None
+        theirs = PIXELS if dataset == "mnist" and trained_on != "mnist" else MEASUREMENTS
+        return Samples(data.features, inputs or theirs, data.labels)
+    inputs = inputs or MEASUREMENTS
     remedy = "give an .npy file, or a .csv of numbers only"
     check_file(file, MAX_BYTES, InputError, "not samples", remedy)
     if file.suffix != ".npy" and (label or has_names(file)):
         table = read_table(file, label, _features(network) or None)
-        return table.values, table.indices(_classes(network)) if label else None
+        labels = table.indices(_classes(network)) if label else None
+        return Samples(table.values, inputs, labels)
     if file.suffix == ".npy":
         x = read_npy(file, InputError, "not samples", remedy)
     else:
@@ -53,7 +104,7 @@ def read_samples(
             raise InputError(f"{file}: not samples ({error}); {remedy}") from error
     if not x.size or not x.ndim:
         raise InputError(f"{file}: holds no samples; give at least one row")
-    return x, None
+    return Samples(x, inputs)
 
 
 def _features(network: Network | None) -> tuple[str, ...]:

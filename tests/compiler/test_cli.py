@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import product
 from pathlib import Path
 
 import click
 import numpy as np
 import pytest
-from support.command_line import bitfold, listing, read, works
+from support.command_line import bitfold, fails, listing, read, works
+from support.small_network import small_network
 
 from bitfold.build.cli import console
 from bitfold.build.cli.main import main
-from bitfold.models.datasets import load_iris
+from bitfold.build.workflows.samples import read_samples
+from bitfold.models.datasets import Dataset, load_iris
 from bitfold.overlays.bundle import Bundle
 
 
@@ -147,13 +150,34 @@ def test_run_takes_samples_from_a_file_and_keeps_the_outputs(suffix, made, here)
     np.testing.assert_array_equal(kept, network(network.quantize(flowers)))
 
 
-def test_integers_in_an_npy_file_are_the_networks_own(made, here):
+def test_what_a_file_of_whole_numbers_holds_is_named(made, here):
     network = Bundle.load(made / "net.bundle").network
     x = np.random.default_rng(0).integers(0, 256, (10, 4))
     np.save("x.npy", x)
-    options = ("--device", "functional", "-o", "y.npy", "--limit", 7)
-    works("run", made / "net.bundle", "x.npy", *options)
-    np.testing.assert_array_equal(np.load("y.npy"), network(x[:7]))
+    np.savetxt("x.csv", x, fmt="%d", delimiter=",")
+    reals = {"measurements": x, "pixels": x / np.float32(255), "integers": x / np.float32(32)}
+    for meaning, file in product(reals, ("x.npy", "x.csv")):
+        options = ("--device", "functional", "-o", "y.npy", "--limit", 7, "--inputs", meaning)
+        works("run", made / "net.bundle", file, *options)
+        expected = network(network.quantize(reals[meaning][:7]))
+        np.testing.assert_array_equal(np.load("y.npy"), expected)
+    works("run", made / "net.bundle", "x.npy", "--device", "functional", "-o", "y.npy")
+    np.testing.assert_array_equal(np.load("y.npy"), network(network.quantize(x)))
+    np.save("x.npy", x + 0.5)
+    for meaning in ("pixels", "integers"):
+        said = fails("run", made / "net.bundle", "x.npy", "--inputs", meaning)
+        assert re.search("whole numbers.*: give inputs='measurements'", said), said
+
+
+@pytest.mark.parametrize(("trained_on", "meaning"), [("mnist", "measurements"), (None, "pixels")])
+def test_mnist_is_pixels_but_where_its_numbers_were_learnt_as_they_are(
+    trained_on, meaning, monkeypatch
+):
+    digits = Dataset("mnist", np.zeros((2, 3), np.uint8), np.zeros(2, int), (), ())
+    monkeypatch.setattr("bitfold.models.datasets.load_mnist", lambda split: digits)
+    network = small_network(info={"dataset": trained_on} if trained_on else {})
+    assert read_samples(None, "mnist", network=network).inputs == meaning
+    assert read_samples(None, "mnist", network=network, inputs="integers").inputs == "integers"
 
 
 def test_compile_takes_foldings_and_targets(here):

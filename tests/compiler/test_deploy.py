@@ -81,7 +81,7 @@ def test_a_network_is_given_to_an_engine_by_its_file_and_tried_at_random(here, e
 
 def test_samples_may_be_of_ones_own(dataflow):
     np.save("mine.npy", load_iris().features[40:60])
-    works("deploy", dataflow, "--inputs", "mine.npy", "-o", "package")
+    works("deploy", dataflow, "--data", "mine.npy", "-o", "package")
     (run,) = json.loads(Path("package/package.json").read_text())["runs"]
     np.testing.assert_array_equal(vectors(run["network"])["inputs"], load_iris().features[40:60])
 
@@ -123,10 +123,10 @@ MISTAKES = {
     ),
     "no bundle": (("none.bundle",), "none.bundle: there is no such bundle"),
     "samples of another shape": (
-        ("DATAFLOW", "--inputs", "wide.npy"),
+        ("DATAFLOW", "--data", "wide.npy"),
         r"input has shape \(3, 9\); expected \(batch, 4\)",
     ),
-    "no samples": (("DATAFLOW", "--inputs", "none.npy"), "none.npy: not samples"),
+    "no samples": (("DATAFLOW", "--data", "none.npy"), "none.npy: not samples"),
     "a place that is taken": (
         ("DATAFLOW", "-o", "thesis"),
         "thesis: is there already, without a package.json in it; choose another place",
@@ -151,12 +151,12 @@ def test_a_failure_leaves_the_older_package_as_it_was(dataflow):
     np.save("wide.npy", np.zeros((3, 9), np.float32))
     works("deploy", dataflow)
     before = listing(Path())
-    fails("deploy", dataflow, "--inputs", "wide.npy")
+    fails("deploy", dataflow, "--data", "wide.npy")
     assert listing(Path()) == before
 
 
 def test_usage_is_told(dataflow):
-    both = ("deploy", dataflow, "--inputs", "x.npy", "--dataset", "iris")
+    both = ("deploy", dataflow, "--data", "x.npy", "--dataset", "iris")
     assert "not both" in fails(*both, code=2)
     assert "two bundles have the same name" in fails("deploy", dataflow, dataflow, code=2)
     assert bitfold("deploy").exit_code == 2

@@ -230,10 +230,14 @@ def test_a_network_that_others_trained_comes_out_as_its_own_executor_says(
         np.testing.assert_array_equal(integers, network(network.quantize(x)))
         np.testing.assert_allclose(accelerator.scores(x), expected, rtol=0, atol=1e-5)
         np.testing.assert_array_equal(accelerator.classify(x), expected.argmax(axis=1))
+        np.testing.assert_array_equal(accelerator.run(images[:, None], inputs="pixels"), integers)
         if declared:
             # Pixels as they are: the same integers, in any of the shapes that a sample may have.
-            np.testing.assert_array_equal(accelerator.run(images[:, None]), integers)
-            np.testing.assert_array_equal(accelerator.run(images.reshape(200, -1)), integers)
+            np.testing.assert_array_equal(
+                accelerator.run(images[:, None], inputs="integers"), integers
+            )
+            flat = images.reshape(200, -1)
+            np.testing.assert_array_equal(accelerator.run(flat, inputs="integers"), integers)
     assert call.latency_cycles == bundle.design.latency_cycles
     assert call.initiation_interval == bundle.design.initiation_interval
     assert call.cycles == call.predicted_cycles

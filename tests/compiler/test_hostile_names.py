@@ -170,7 +170,7 @@ def test_every_command_gives_what_it_gives_for_plain_names(number, work):
     ]
     assert projects[0] == projects[1]
 
-    works("deploy", "made.bundle", "--inputs", "x.npy", "-o", "package", "--json", "deploy.json")
+    works("deploy", "made.bundle", "--data", "x.npy", "-o", "package", "--json", "deploy.json")
     (run,) = read(Path("deploy.json"))["runs"]
     assert (Path("package") / run["network"]).parent == Path("package/networks")
     assert set(Path(run["name"]).name) <= set(

@@ -99,12 +99,6 @@ def test_measurements_are_quantized_as_the_models_quantizer_says():
     assert SMALL.quantize(x.astype(np.float64)).tolist() == SMALL.quantize(x).tolist()
 
 
-def test_integers_are_taken_as_they_are():
-    x = np.array([[0, 15, 7]], np.uint8)
-    assert SMALL.quantize(x).tolist() == [[0, 15, 7]]
-    assert SMALL.quantize([[0, 15, 7]]).dtype == np.int64
-
-
 def test_scores_are_the_head_in_float32_and_classes_their_largest():
     outputs = np.array([[1, -3], [5, -10], [-2, 1]])
     expected = outputs.astype(np.float32) * np.float32(0.5) + np.float32([0.25, 3])
@@ -128,14 +122,12 @@ def test_samples_may_have_the_models_own_shape():
     [
         (np.zeros((2, 4), int), r"shape \(2, 4\); expected \(batch, 3\)"),
         (np.zeros(3, int), r"shape \(3,\); expected \(batch, 3\)"),
-        (np.zeros((2, 3), complex), "dtype complex128; give floats .* or integers"),
+        (np.zeros((2, 3), complex), "dtype complex128; give floats or integers"),
         (np.zeros((2, 3), bool), "dtype bool"),
         (np.array([["1", "2", "3"]]), "dtype <U1"),
         (np.array([[0, 1, None]]), "dtype object"),
         (np.array([[0, 1, 2], [0, np.nan, 1]]), "nan at sample 1, feature 1; replace or drop"),
         (np.array([[0, 1, -np.inf]]), "-inf at sample 0, feature 2"),
-        (np.array([[0, 1, 16]]), r"value 16 at index \(0, 2\) is outside UINT4 \(0..15\)"),
-        (np.array([[0, -1, 16]]), r"value -1 .*; 2 of 3 values"),
     ],
 )
 def test_input_that_does_not_fit_is_refused_with_what_would(x, message):

@@ -364,10 +364,10 @@ SIZES = tuple(
 # Running.
 
 
-def accelerate(x, network: Network = SMALL) -> None:
+def accelerate(x, network: Network = SMALL, inputs: str = "measurements") -> None:
     bundle = compile_dataflow(SMALL, FOLDED, "small.bundle")
     with Accelerator(bundle, "functional", cache=Path("cache"), network=network) as accelerator:
-        accelerator.run(np.asarray(x))
+        accelerator.run(np.asarray(x), inputs=inputs)
 
 
 def clock(mhz: float) -> None:
@@ -401,9 +401,25 @@ RUNNING = (
     Limit("Another type", lambda _: accelerate([[True, False, True]]), "models/network.py"),
     Limit(
         "Integers beyond the input's encoding",
-        lambda n: accelerate([[0, n, 0]]),
+        lambda n: accelerate([[0, n, 0]], inputs="integers"),
         "models/encoding.py",
         15,
+    ),
+    Limit(
+        "Pixels",
+        lambda n: accelerate([[0, n, 0]], inputs="pixels"),
+        "models/inputs.py::LARGEST_PIXEL",
+        255,
+    ),
+    Limit(
+        "Fractions, where they are called integers",
+        lambda _: accelerate([[0, 0.5, 0]], inputs="integers"),
+        "models/inputs.py",
+    ),
+    Limit(
+        "Fractions, where the network has no quantizer",
+        lambda _: small_network(quantizer=()).quantize([[0, 0.7, 0]]),
+        "models/inputs.py",
     ),
     Limit(
         "Another network on a dataflow overlay",

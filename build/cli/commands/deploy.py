@@ -30,11 +30,12 @@ from bitfold.build.cli import console
 )
 @click.option("--dataset", type=click.Choice(["iris", "mnist"]), help="The test vectors.")
 @click.option(
-    "--inputs",
+    "--data",
     type=click.Path(dir_okay=False, path_type=Path),
     help="The test vectors: an .npy or .csv file, as for `bitfold run`; default random ones.",
 )
-def deploy(bundles, output, network_files, dataset, inputs) -> dict:
+@console.inputs_option
+def deploy(bundles, output, network_files, dataset, data, inputs) -> dict:
     """Make one folder for a PYNQ board of BUNDLES.
 
     It holds the overlays, the networks with test vectors and the integers that must come out, the
@@ -46,21 +47,28 @@ def deploy(bundles, output, network_files, dataset, inputs) -> dict:
     bitfold deploy iris.bundle --dataset iris
     bitfold deploy offload-16x64.bundle --network iris.onnx --dataset iris
     """
-    if inputs and dataset:
-        raise click.UsageError("give --inputs or --dataset, not both")
+    if data and dataset:
+        raise click.UsageError("give --data or --dataset, not both")
+    if inputs and not (data or dataset):
+        raise click.UsageError("--inputs goes with --data or --dataset")
     with console.steps(f"writing {output}") as say:
         from bitfold.build.implement.deploy import write_package
         from bitfold.build.workflows.networks import find_network
         from bitfold.build.workflows.samples import read_samples
-        from bitfold.overlays.bundle import Bundle
+        from bitfold.overlays.bundle import Bundle, DataflowBundle
 
         loaded = {f"{_stem(bundle)}.bundle": Bundle.load(bundle) for bundle in bundles}
         if len(loaded) < len(bundles):
             raise click.UsageError("two bundles have the same name; rename one")
         networks = [find_network(file, say) for file in network_files]
-        samples, labels = read_samples(inputs, dataset) if inputs or dataset else (None, None)
+        made_for = [b.network for b in loaded.values() if isinstance(b, DataflowBundle)]
+        given = {}
+        if data or dataset:
+            first = next(iter([*made_for, *networks]), None)
+            rows = read_samples(data, dataset, None, first, inputs)
+            given = {"samples": rows.x, "inputs": rows.inputs, "labels": rows.labels}
         say("copying")
-        contents = write_package(output, loaded, networks, samples, labels)
+        contents = write_package(output, loaded, networks, **given)
     for run in contents["runs"]:
         console.out.print(f"{run['network']} on {run['bundle']}", highlight=False)
     for name, bundle in loaded.items():

@@ -25,6 +25,7 @@ RANDOM_SAMPLES = 100
     type=click.Path(dir_okay=False, path_type=Path),
     help="The samples: an .npy or .csv file, as for `bitfold run`.",
 )
+@console.inputs_option
 @click.option("--dataset", type=click.Choice(["iris", "mnist"]), help="The samples of this data.")
 @click.option(
     "--samples",
@@ -38,7 +39,7 @@ RANDOM_SAMPLES = 100
     help="The RTL's waveform of the first sample that differs, for GTKWave or Surfer.",
 )
 @console.trust_rtl_option
-def diff(one, other, data, dataset, samples, waves, trust_rtl) -> dict:
+def diff(one, other, data, inputs, dataset, samples, waves, trust_rtl) -> dict:
     """Compare two stages, A and B, on the same samples, layer by layer.
 
     A stage is a checkpoint (.safetensors, run by torch), a QONNX file (run by qonnx), the folder of
@@ -58,6 +59,8 @@ def diff(one, other, data, dataset, samples, waves, trust_rtl) -> dict:
     """
     if sum(given is not None for given in (data, dataset, samples)) > 1:
         raise click.UsageError("give one of --data, --dataset and --samples")
+    if inputs and not (data or dataset):
+        raise click.UsageError("--inputs goes with --data or --dataset")
     if waves and waves.suffix != ".fst":
         raise click.UsageError(f"--waves {waves}: name an .fst file")
     with console.steps("comparing") as say:
@@ -70,15 +73,14 @@ def diff(one, other, data, dataset, samples, waves, trust_rtl) -> dict:
         bundle = b.bundle or a.bundle
         if waves and bundle is None:
             raise InputError(f"neither {a.label} nor {b.label} has RTL to draw a waveform of")
-        x = _samples(a, b, data, dataset, samples)
-        found, seen = search(a, b, x, say)
+        rows = _samples(a, b, data, inputs, dataset, samples)
+        found, seen = search(a, b, rows, say)
         if waves and found.first:
             from bitfold.runtime.observation import write_waves
 
             network = (b if b.bundle else a).network
-            write_waves(
-                bundle, network, network.quantize(x)[[found.first.sample]], waves, None, say
-            )
+            integers = rows.integers(network)[[found.first.sample]]
+            write_waves(bundle, network, integers, waves, None, say)
     result = _result(a.label, b.label, found)
     result["seen"] = seen
     result["waves"] = str(waves) if waves and found.first else None
@@ -86,24 +88,24 @@ def diff(one, other, data, dataset, samples, waves, trust_rtl) -> dict:
     return result
 
 
-def _samples(a, b, data, dataset, samples):
+def _samples(a, b, data, inputs, dataset, samples):
     """The samples that are asked for, else those that were recorded, else random ones."""
     from bitfold.build.frontend import random_samples
     from bitfold.build.inspect.diff.recorded import RecordedStage
-    from bitfold.build.workflows.samples import read_samples
+    from bitfold.build.workflows.samples import Samples, read_samples
 
     if data or dataset:
-        return read_samples(data, dataset, None, a.network)[0]
+        return read_samples(data, dataset, None, a.network, inputs)
     recorded = [stage for stage in (a, b) if isinstance(stage, RecordedStage)]
     if not recorded:
-        return random_samples(a.network, samples or RANDOM_SAMPLES)
-    inputs = next((r.recording.inputs for r in recorded if r.recording.inputs is not None), None)
-    if inputs is None or samples:
+        return Samples(random_samples(a.network, samples or RANDOM_SAMPLES))
+    found = next((r.recording.samples for r in recorded if r.recording.samples is not None), None)
+    if found is None or samples:
         raise InputError(
             f"{recorded[0].label} was recorded with certain samples; give them with --data or "
             "--dataset"
         )
-    return inputs
+    return found
 
 
 def _result(a: str, b: str, found: Comparison) -> dict:

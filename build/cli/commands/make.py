@@ -11,6 +11,7 @@ from bitfold.build.cli.commands.compile import check, fold, folding_options
 from bitfold.build.cli.commands.run import show
 from bitfold.build.cli.commands.train import train_and_show
 from bitfold.build.workflows.run import run_rows
+from bitfold.build.workflows.samples import Samples
 from bitfold.models.quantization import QUANTIZATIONS
 from bitfold.models.zoo import ANY_TABLE
 
@@ -76,7 +77,8 @@ def make(data, label, quantization, seed, steps, output, clock_mhz, **target) ->
         check(network, qonnx, rows.features)
         chosen = fold(network, clock_mhz=clock_mhz, **target)
         bundle = compile_dataflow(network, chosen, output, clock_mhz)
-        result, _ = run_rows(Library(bundle), network, rows.features, rows.labels, say)
+        samples = Samples(rows.features, labels=rows.labels)
+        result, _ = run_rows(Library(bundle), network, samples, say)
     console.out.print(f"all {len(rows)} rows, those that it was trained on among them:")
     show(result, network.labels)
     console.out.print("equal too: torch, the QONNX file and the integer network, on every row")

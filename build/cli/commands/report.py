@@ -21,6 +21,7 @@ EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=console.OUTPUT_FILE,
     help="The page; default BUNDLE with .html.",
 )
+@console.inputs_option
 @click.option(
     "--dataset",
     type=click.Choice(["iris", "mnist"]),
@@ -59,6 +60,7 @@ EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 def report(
     bundle,
     samples,
+    inputs,
     output,
     dataset,
     label,
@@ -109,20 +111,22 @@ def report(
             )
         at_hand = evidence.find_source(network or bundle, found)
         source, checkpoint = source or at_hand[0], checkpoint or at_hand[1]
-        x, labels, arguments, what = _samples(samples, dataset, label, found)
+        rows, arguments, what = _samples(samples, inputs, dataset, label, found)
         model = load_checkpoint(checkpoint) if checkpoint else None
         say("comparing with QONNX and torch")
-        stages = evidence.source_stages(found, x, source, model)
-        runs, devices = evidence.device_stages(loaded, found, x, labels, rtl_samples, say)
+        stages = evidence.source_stages(found, rows, source, model)
+        runs, devices = evidence.device_stages(loaded, found, rows, rtl_samples, say)
         stages += [*devices, evidence.netlist_stage(loaded, counted), evidence.board_stage(loaded)]
         description = facts.describe(
             loaded,
             called=called,
             network=found,
-            samples={"name": what, "number": len(x)},
+            samples={"name": what, "number": len(rows)},
             runs=runs,
             stages=stages,
-            accuracy=facts.describe_accuracy(found, runs["functional"], runs["rtl"], model, labels),
+            accuracy=facts.describe_accuracy(
+                found, runs["functional"], runs["rtl"], model, rows.labels
+            ),
             synthesis=counted,
             commands=reproduce.commands(loaded, called, found, model, arguments),
         )
@@ -133,26 +137,26 @@ def report(
     return description
 
 
-def _samples(samples, dataset, label, network):
-    """The samples, their labels (or None), the arguments that name them, and what they are."""
+def _samples(file, inputs, dataset, label, network):
+    """The samples, the arguments that name them, and what they are."""
     from bitfold.build.frontend import random_samples
-    from bitfold.build.workflows.samples import read_samples
+    from bitfold.build.workflows.samples import Samples, read_samples
     from bitfold.models.errors import DatasetError
 
-    if samples:
-        x, labels = read_samples(samples, None, label, network)
-        arguments = [samples.name, *(("--label", label) if label else ())]
-        return x, labels, arguments, samples.name
+    named = ("--inputs", inputs) if inputs else ()
+    if file:
+        arguments = [file.name, *(("--label", label) if label else ()), *named]
+        return read_samples(file, None, label, network, inputs), arguments, file.name
     trained_on = network.info.get("dataset")
     own = trained_on if trained_on in ("iris", "mnist") else None
     if dataset or own:
         try:
-            x, labels = read_samples(None, dataset or own)
-            return x, labels, ["--dataset", dataset or own], dataset or own
+            rows = read_samples(None, dataset or own, None, network, inputs)
+            return rows, ["--dataset", dataset or own, *named], dataset or own
         except DatasetError:
             if dataset:
                 raise
-    return random_samples(network, RANDOM_SAMPLES), None, [], "random inputs"
+    return Samples(random_samples(network, RANDOM_SAMPLES)), [], "random inputs"
 
 
 def _show(description: dict) -> None:

@@ -13,6 +13,7 @@ from bitfold.build.workflows.networks import find_network, library_for
 from bitfold.build.workflows.run import run_rows
 from bitfold.build.workflows.samples import read_samples
 from bitfold.models.files import is_stream, whole_file
+from bitfold.models.inputs import MEASUREMENTS
 from bitfold.runtime.accelerator import DEVICES
 from bitfold.runtime.library import OVERLAYS
 from bitfold.runtime.observation import write_waves
@@ -22,6 +23,7 @@ SHOWN = 10
 
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("samples", type=click.Path(dir_okay=False, path_type=Path), required=False)
+@console.inputs_option
 @click.option(
     "--dataset", type=click.Choice(["iris", "mnist"]), help="Run this data, and score it."
 )
@@ -66,6 +68,7 @@ SHOWN = 10
 def run(
     bundle,
     samples,
+    inputs,
     dataset,
     label,
     overlay,
@@ -78,10 +81,9 @@ def run(
 ) -> dict:
     """Run samples through BUNDLE, or through a folder of bundles.
 
-    SAMPLES is an .npy or .csv file, a row a sample. Numbers in a .csv file, and floats in an .npy
-    file, are measurements; integers in an .npy file are the network's input integers. A .csv file
-    may start with a line of column names: then the columns that the network was trained on are
-    taken by name. Every output is compared with the integer network.
+    SAMPLES is an .npy or .csv file, a row a sample: measurements, or what --inputs says. A .csv
+    file may start with a line of column names: then the columns that the network was trained on
+    are taken by name. Every output is compared with the integer network.
 
     \b
     bitfold run iris.bundle --dataset iris
@@ -101,11 +103,10 @@ def run(
     with console.steps(f"running {bundle.name}") as say:
         library = library_for(bundle, overlay, trust_rtl)
         network = find_network(network, say) if network else library.only_network()
-        x, labels = read_samples(samples, dataset, label, network)
-        x, labels = x[:limit], None if labels is None else labels[:limit]
-        result, outputs = run_rows(library, network, x, labels, say, device, overlay)
+        rows = read_samples(samples, dataset, label, network, inputs)[:limit]
+        result, outputs = run_rows(library, network, rows, say, device, overlay)
         if waves:
-            integers = network.quantize(x)
+            integers = rows.integers(network)
             first = int((outputs != network(integers)).any(axis=1).argmax())
             picked = library.pick(network, overlay)
             write_waves(picked, network, integers[[first]], waves, None, say)
@@ -129,6 +130,8 @@ def show(result: dict, labels: tuple[str, ...]) -> None:
     """Prints what `run_rows` gave."""
     for warning in result["warnings"]:
         console.out.print(console.styled(("warning", "yellow"), f": {warning}"))
+    if result["inputs"] != MEASUREMENTS:
+        console.out.print(f"samples are taken for {result['inputs']}")
     names = [labels[c] if labels else str(c) for c in result["classes"][:SHOWN]]
     more = f", and {result['samples'] - SHOWN} more" if result["samples"] > SHOWN else ""
     console.out.print(f"classes: {', '.join(names)}{more}", highlight=False)

@@ -33,9 +33,9 @@ def run_vectors(name: str, bundle: Path, folder: Path) -> None:
     """Runs the vectors of the network in `folder` on the overlay in `bundle`."""
     network = Network.load(folder)
     with np.load(folder / "vectors.npz") as vectors:
-        inputs, labels = vectors["inputs"], vectors["labels"]
+        samples, meaning, labels = vectors["inputs"], str(vectors["meaning"]), vectors["labels"]
     with Accelerator(bundle, "board", network=network) as accelerator:
-        outputs = accelerator.run(inputs)
+        outputs = accelerator.run(samples, inputs=meaning)
         call = accelerator.last_call
         device, clock_mhz = accelerator.device.name, accelerator.device.clock_mhz
         build_id = accelerator.bundle.build_id

@@ -9,6 +9,7 @@ import numpy as np
 
 from bitfold.build.compile.passes.cut import cut_behind
 from bitfold.build.inspect.diff.stages import Shown, parameter_of
+from bitfold.build.workflows.samples import Samples
 from bitfold.models.errors import DeviceError, OverlayError
 from bitfold.models.network import Network
 from bitfold.models.node import Node
@@ -33,9 +34,9 @@ class LayerwiseStage:
     bundle: Bundle
     open: Open
 
-    def run(self, x: np.ndarray) -> Shown:
+    def run(self, samples: Samples) -> Shown:
         network = self.network
-        tensors = {network.input: network.quantize(x)}
+        tensors = {network.input: samples.integers(network)}
         device = self.open(EVERYDAY)
         try:
             device.load(network)  # or says why it does not run
@@ -64,9 +65,9 @@ class StreamStage:
     bundle: DataflowBundle
     open: Open
 
-    def run(self, x: np.ndarray) -> Shown:
+    def run(self, samples: Samples) -> Shown:
         network = self.network
-        integers = network.quantize(x)
+        integers = samples.integers(network)
         device = self.open(WATCHED)
         try:
             stages = self.bundle.design.stages
@@ -79,7 +80,7 @@ class StreamStage:
                 tensors[stage.value] = stream.frames(stage.output.size, stage.output.encoding)
         finally:
             device.close()
-        if any(len(values) != len(x) for values in tensors.values()):
+        if any(len(values) != len(samples) for values in tensors.values()):
             raise DeviceError(f"{self.label}: its layers gave another number of frames")
         # The output as the host has it: it went through the shell and the memory.
         tensors[network.output] = outputs
@@ -103,9 +104,9 @@ class DesignStage:
     bundle: DataflowBundle
     open: Open
 
-    def run(self, x: np.ndarray) -> Shown:
+    def run(self, samples: Samples) -> Shown:
         network, design = self.network, self.bundle.design
-        integers = network.quantize(x)
+        integers = samples.integers(network)
         device = self.open(EVERYDAY)
         try:
             device.load(network)

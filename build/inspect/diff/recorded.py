@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bitfold.build.inspect.diff.stages import Shown
+from bitfold.build.workflows.samples import Samples
 from bitfold.models.array_files import read_npy, read_npz
 from bitfold.models.errors import InputError, shown
 from bitfold.models.json_files import read_json
@@ -22,14 +23,14 @@ SUFFIXES = (".npz", ".npy", ".csv", ".json")
 class Recording:
     """Output integers (rows, outputs) int64.
 
-    What on_target.py leaves in a package also tells the `network`, the `bundle` and the `inputs`
+    What on_target.py leaves in a package also tells the `network`, the `bundle` and the `samples`
     that it ran; they are None for outputs that stand alone.
     """
 
     outputs: np.ndarray
     network: Network | None = None
     bundle: Bundle | None = None
-    inputs: np.ndarray | None = None
+    samples: Samples | None = None
 
 
 @dataclass(frozen=True)
@@ -44,16 +45,16 @@ class RecordedStage:
     def bundle(self) -> Bundle | None:
         return self.recording.bundle
 
-    def run(self, x: np.ndarray) -> Shown:
+    def run(self, samples: Samples) -> Shown:
         """Raises InputError for another number of samples, or of outputs, than was recorded."""
         network, outputs = self.network, self.recording.outputs
-        expected = (len(x), network.output_value.size)
+        expected = (len(samples), network.output_value.size)
         if outputs.shape != expected:
             raise InputError(
                 f"{self.label}: outputs of shape {outputs.shape}, but {expected[0]} samples of "
                 f"{network.name} give {expected}; give the samples that it was recorded with"
             )
-        tensors = {network.input: network.quantize(x), network.output: outputs}
+        tensors = {network.input: samples.integers(network), network.output: outputs}
         return Shown(tensors, network.scores(outputs))
 
     def parameter(self, node: Node) -> np.ndarray | None:
@@ -87,12 +88,12 @@ def read_recording(path: Path, trust_rtl: bool = False) -> Recording:
             )
     vectors = package / run["network"] / "vectors.npz"
     vectors = read_npz(vectors, InputError, "no vectors", "deploy it again")
-    inputs = vectors.get("inputs")
-    if inputs is None:
+    if not {"inputs", "meaning"} <= vectors.keys():
         raise InputError(f"{package}: its vectors.npz has no inputs; deploy it again")
+    samples = Samples(vectors["inputs"], str(vectors["meaning"]))
     network = Network.load(package / run["network"])
     bundle = Bundle.load(package / run["bundle"], trust_rtl=trust_rtl)
-    return Recording(outputs, network, bundle, inputs)
+    return Recording(outputs, network, bundle, samples)
 
 
 def _read(file: Path) -> dict[str, np.ndarray]:

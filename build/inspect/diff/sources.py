@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bitfold.build.frontend import measurements, read_qonnx, trace_model, trace_source
+from bitfold.build.frontend import read_qonnx, trace_model, trace_source
 from bitfold.build.inspect.diff.stages import Shown, parameter_of
+from bitfold.build.workflows.samples import Samples
 from bitfold.models.network import Network
 from bitfold.models.node import Node
 
@@ -29,8 +30,8 @@ class FileStage:
     path: Path
     bundle: None = None
 
-    def run(self, x: np.ndarray) -> Shown:
-        return _shown(trace_source(self.network, self.path, _measurements(self.network, x)))
+    def run(self, samples: Samples) -> Shown:
+        return _shown(trace_source(self.network, self.path, samples.measurements(self.network)))
 
     def parameter(self, node: Node) -> np.ndarray | None:
         return parameter_of(self.network, node)
@@ -43,10 +44,10 @@ class ModelStage(FileStage):
     model: TrainedModel | None = None
     folder: tempfile.TemporaryDirectory | None = None
 
-    def run(self, x: np.ndarray) -> Shown:
+    def run(self, samples: Samples) -> Shown:
         from bitfold.models.tracing import trace
 
-        x = _measurements(self.network, x)
+        x = samples.measurements(self.network)
         outputs, scores = trace(self.model, x)
         # The first is what the host does: the input's quantizer.
         layers = [output.values for output in outputs[1:]]
@@ -83,14 +84,6 @@ def _lower(path: Path, known: Network | None, say: Callable[[str], None]) -> Net
         input_scale=None if scale is None else float(scale),
         progress=say,
     )
-
-
-def _measurements(network: Network, x: np.ndarray) -> np.ndarray:
-    """`x` as the file takes it, (rows, *sample_shape) float32; integers are the network's."""
-    if np.issubdtype(np.asarray(x).dtype, np.integer):
-        x = measurements(network, network.check_input(x))
-    network.quantize(x)  # or says what is wrong with it
-    return np.asarray(x, np.float32).reshape(len(x), *network.sample_shape)
 
 
 def _shown(trace: Trace) -> Shown:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from bitfold.build.workflows.samples import Samples
 from bitfold.models.network import Network
 from bitfold.models.node import Node
 from bitfold.overlays.bundle import Bundle
@@ -35,8 +36,8 @@ class Stage(Protocol):
     bundle: Bundle | None
     """The overlay that it is, or runs on, where there is one."""
 
-    def run(self, x: np.ndarray) -> Shown:
-        """What it makes of the samples `x`, floats or input integers as Accelerator.run takes them.
+    def run(self, samples: Samples) -> Shown:
+        """What it makes of the samples.
 
         The input and the output are always shown. Raises a BitfoldError.
         """
@@ -58,8 +59,8 @@ class NetworkStage:
     network: Network
     bundle: Bundle | None = None
 
-    def run(self, x: np.ndarray) -> Shown:
-        tensors = self.network.trace(self.network.quantize(x))
+    def run(self, samples: Samples) -> Shown:
+        tensors = self.network.trace(samples.integers(self.network))
         return Shown(tensors, self.network.scores(tensors[self.network.output]))
 
     def parameter(self, node: Node) -> np.ndarray | None:

@@ -12,6 +12,7 @@ import numpy as np
 from bitfold.build.compile.passes.argmax import choose_class_on_chip
 from bitfold.build.compile.passes.cut import cut_behind
 from bitfold.build.workflows.run import run_rows
+from bitfold.build.workflows.samples import Samples
 from bitfold.models.errors import FrontendError, TrainingError
 from bitfold.models.network import Network
 from bitfold.overlays.bundle import Bundle, DataflowBundle
@@ -54,14 +55,14 @@ def not_run(name: str, reference: str, compared: str, why: str) -> dict:
 
 
 def source_stages(
-    network: Network, samples: np.ndarray, qonnx: Path | None, model: TrainedModel | None
+    network: Network, samples: Samples, qonnx: Path | None, model: TrainedModel | None
 ) -> list[dict]:
     """Compares torch with the QONNX file, and that with `network`, layer by layer.
 
-    `samples` as Network.quantize takes them. What is None is not run. Raises FrontendError or
-    TrainingError for a file that is not the network's.
+    What is None is not run. Raises FrontendError or TrainingError for a file that is not the
+    network's.
     """
-    x = _measurements(network, samples)
+    x = samples.measurements(network)
     return [_torch(x, qonnx, model), _qonnx(network, x, qonnx)]
 
 
@@ -79,16 +80,6 @@ def find_source(bundle: Path, network: Network) -> tuple[Path | None, Path | Non
         return None, None  # it was made anew since
     checkpoint = qonnx.with_suffix(".safetensors")
     return qonnx, checkpoint if checkpoint.is_file() else None
-
-
-def _measurements(network: Network, samples: np.ndarray) -> np.ndarray:
-    """`samples` as the source takes them: (rows, *sample_shape) float32."""
-    integers = network.quantize(samples)
-    if np.issubdtype(samples.dtype, np.floating):
-        return samples.astype(np.float32).reshape(len(samples), *network.sample_shape)
-    from bitfold.build.frontend import measurements
-
-    return measurements(network, integers)
 
 
 _NO_SOURCE = "the QONNX file is not here; name it with `--source`"
@@ -135,8 +126,7 @@ def _comparable(network: Network) -> Network:
 def device_stages(
     bundle: Bundle,
     network: Network,
-    samples: np.ndarray,
-    labels: np.ndarray | None,
+    samples: Samples,
     rtl_samples: int,
     say: Callable[[str], None],
 ) -> tuple[dict[str, dict | None], list[dict]]:
@@ -147,15 +137,14 @@ def device_stages(
     """
     library = Library(bundle)
     runs: dict[str, dict | None] = {"rtl": None}
-    runs["functional"], _ = run_rows(library, network, samples, labels, say, "functional")
+    runs["functional"], _ = run_rows(library, network, samples, say, "functional")
     stages = [_of_run("functional device", runs["functional"])]
     what = "RTL in Verilator", *_OUTPUTS
     if not rtl_samples:
         return runs, [*stages, not_run(*what, "left out with `--rtl 0`")]
     if not verilator.is_installed():
         return runs, [*stages, not_run(*what, "it needs Verilator and g++; see `bitfold doctor`")]
-    first = samples[:rtl_samples], None if labels is None else labels[:rtl_samples]
-    runs["rtl"], _ = run_rows(library, network, *first, say, "verilated")
+    runs["rtl"], _ = run_rows(library, network, samples[:rtl_samples], say, "verilated")
     return runs, [*stages, _of_run(what[0], runs["rtl"])]
 
 

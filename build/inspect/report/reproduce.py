@@ -65,7 +65,7 @@ def _trained(model: TrainedModel, inputs: list[str]) -> list[str]:
     if model.topology in TOPOLOGIES:
         return [model.topology]
     table = "--label" in inputs and Path(inputs[0]).stem == model.dataset
-    return inputs if table else []
+    return inputs[: inputs.index("--label") + 2] if table else []
 
 
 def _compile_options(bundle: DataflowBundle, network: Network) -> list[str]:

@@ -31,7 +31,7 @@ def test_what_a_board_recorded_is_traced_to_the_layer_by_the_rtl_of_its_bundle(
     """The fault is in the overlay: its package expects what the network gives."""
     fault = FAULTS[0]
     with_flipped_image(bundle, fault, Path("bad.bundle"))
-    works("deploy", "bad.bundle", "--inputs", "x.npy", "-o", "package")
+    works("deploy", "bad.bundle", "--data", "x.npy", "-o", "package")
     works("emulate", "package/on_target.py")
     (results,) = Path("package/results").glob("*.npz")
     bad = flipped(network, fault)
@@ -47,7 +47,7 @@ def test_what_a_board_recorded_is_traced_to_the_layer_by_the_rtl_of_its_bundle(
 
 
 def test_what_a_board_recorded_and_no_rtl_gives_is_the_boards(work, network, bundle):
-    works("deploy", bundle.path, "--inputs", "x.npy", "-o", "package")
+    works("deploy", bundle.path, "--data", "x.npy", "-o", "package")
     (run,) = read(Path("package/package.json"))["runs"]
     y = network(work)
     y[5, 1] += 1

@@ -48,7 +48,7 @@ class Arguments:
         with working_in(folder):
             for device in ("functional", "verilated"):
                 with Accelerator(self._bundle, device, cache) as accelerator:
-                    accelerator.run(random_inputs(SMALL, 2, 0))
+                    accelerator.run(random_inputs(SMALL, 2, 0), inputs="integers")
 
     def may_start(self, command: list[str]) -> bool:
         return command == ["g++", "--version"]
@@ -92,7 +92,7 @@ class Arguments:
         assert (again.name, again.labels) == (network.name, network.labels)
         x = random_inputs(network, 3, 0)
         with Accelerator(bundle, "functional", self._cache) as accelerator:
-            np.testing.assert_array_equal(accelerator.run(x), network(x))
+            np.testing.assert_array_equal(accelerator.run(x, inputs="integers"), network(x))
 
     def _folding(self, random: Random) -> None:
         numbers = (*range(5), *mutate.INTEGERS)
@@ -105,7 +105,7 @@ class Arguments:
         bundle = compile_dataflow(SMALL, chosen, "network.bundle", random.choice((100.0, *_CLOCKS)))
         x = random_inputs(SMALL, 3, 0)
         with Accelerator(bundle, "functional", self._cache) as accelerator:
-            np.testing.assert_array_equal(accelerator.run(x), SMALL(x))
+            np.testing.assert_array_equal(accelerator.run(x, inputs="integers"), SMALL(x))
 
     def _target(self, random: Random) -> None:
         number = random.choice((*range(20), *mutate.INTEGERS))
@@ -134,14 +134,14 @@ class Arguments:
         bundle = make_engine(Engine(**sizes), "engine.bundle", random.choice((100.0, *_CLOCKS)))
         x = random_inputs(SMALL, 3, 0)
         with Accelerator(bundle, "functional", self._cache, network=SMALL) as accelerator:
-            np.testing.assert_array_equal(accelerator.run(x), SMALL(x))
+            np.testing.assert_array_equal(accelerator.run(x, inputs="integers"), SMALL(x))
 
     def _device(self, random: Random) -> None:
         name = random.choice((*mutate.NAMES, "functional", "verilated"))
         overlay = random.choice((*mutate.NAMES, "auto", "dataflow", "offload"))
         path = random.choice((self._bundle, self._bundle.path, *mutate.NAMES, [], [self._bundle]))
         with Accelerator(path, name, self._cache, overlay=overlay) as accelerator:
-            accelerator.run(random_inputs(SMALL, 2, 0))
+            accelerator.run(random_inputs(SMALL, 2, 0), inputs="integers")
         accelerator.close()
 
 

@@ -73,7 +73,7 @@ class Samples:
             with np.load(case / RECORDED, allow_pickle=False) as again:
                 np.testing.assert_array_equal(recording.outputs, again["outputs"])
             return
-        x, _ = read_samples(case / SAMPLES, None, network=SMALL)
+        x = read_samples(case / SAMPLES, None, network=SMALL).x
         with Accelerator(self._bundle, "functional", self._cache) as accelerator:
             outputs = accelerator.run(x)
         expected = SMALL(SMALL.quantize(np.load(case / SAMPLES, allow_pickle=False)))

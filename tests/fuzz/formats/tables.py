@@ -82,9 +82,9 @@ class Tables:
     def check(self, case: Path) -> None:
         file = case / FILE
         if file.read_bytes()[:1] in b"-0123456789":
-            x, labels = read_samples(file, None)
-            assert labels is None
-            _check_values(x, file, header=False)
+            samples = read_samples(file, None)
+            assert samples.labels is None
+            _check_values(samples.x, file, header=False)
             return
         table = read_table(file, "kind")
         _check_values(table.values, file, header=True)
