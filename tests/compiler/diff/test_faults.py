@@ -29,6 +29,7 @@ from bitfold.build.compile.compiler import compile_dataflow, make_engine
 from bitfold.build.frontend import read_qonnx
 from bitfold.build.inspect.diff.compare import compare
 from bitfold.build.inspect.diff.stages import NetworkStage
+from bitfold.build.workflows.samples import Samples
 from bitfold.models.checkpoints import load_checkpoint, save_checkpoint
 from bitfold.models.encoding import Encoding
 from bitfold.models.ops import Dense, Threshold
@@ -220,7 +221,7 @@ def test_any_flipped_bit_of_any_network_is_found(seed, data):
     bad = flipped(network, fault)
     x = random_inputs(network, 5, seed)
     a, b = NetworkStage("a", network), NetworkStage("b", bad)
-    found = compare(a, b, a.run(x), b.run(x))
+    found = compare(a, b, a.run(Samples(x)), b.run(Samples(x)))
     expected = first_difference(network, bad, x)
     assert not found.equal
     if expected is None:
