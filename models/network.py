@@ -152,6 +152,7 @@ class Network:
             remedy = "the network has no quantizer, and takes whole numbers only"
             if self.quantizer:
                 remedy = f"its integers are whole numbers: give inputs={MEASUREMENTS!r}"
+            x = self._shaped(x, self.integer_shapes)
             return self.check_input(as_whole(x, self.name, remedy))
         if not self.quantizer:
             raise InputError(
