@@ -46,6 +46,7 @@ HOST_OPS: dict[str, Callable[..., np.ndarray]] = {
     "BipolarQuant": lambda x: np.where(x >= 0, 1, -1),
     "Relu": lambda x: np.maximum(x, 0),
     "Softmax": _softmax,
+    "Take": lambda x, count: x[:, : int(count)],
 }
 
 

@@ -1,0 +1,198 @@
+"""Makes a Network of BNN-PYNQ's layers: dot products in place of popcounts, thresholds to match."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from bitfold.build.frontend.bnn_pynq.config import CONFIG, Layer, read_config
+from bitfold.build.frontend.bnn_pynq.parameters import read_thresholds, read_weights
+from bitfold.models.encoding import Encoding
+from bitfold.models.errors import BundleError, FrontendError, NetworkError
+from bitfold.models.files import read_file
+from bitfold.models.host import HostOp
+from bitfold.models.names import plain_name
+from bitfold.models.network import Network
+from bitfold.models.node import Node
+from bitfold.models.ops import Conv2d, Dense, Flatten, MaxPool, Op, Threshold
+from bitfold.models.value import Parameter, Value
+from bitfold.overlays.archive import unpack
+
+CLASSES = "classes.txt"
+IMAGE = (28, 28)
+"""What its dense networks look at: pixels, of which those from 128 on are +1."""
+
+
+def is_bnn_pynq(path: Path) -> bool:
+    """Whether `path` is a folder with a config.h, or a zip by its name."""
+    return (path.suffix == ".zip" and path.is_file()) or (path / CONFIG).is_file()
+
+
+def read_bnn_pynq(path: Path | str, name: str | None = None) -> Network:
+    """The network whose parameter files, classes.txt and config.h lie at `path`, a folder or zip.
+
+    Inputs are pixels; a convolution's images are (rows, columns, channels). All rows of the last
+    layer are outputs; scores are those of as many as there are classes. Raises FrontendError for
+    files that are missing or do not go together.
+    """
+    path = Path(path)
+    with ExitStack() as stack:
+        folder = path
+        if not path.is_dir():
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            try:
+                unpack(path, folder)
+            except BundleError as error:
+                raise FrontendError(str(error)) from error
+        try:
+            return _network(folder, plain_name(name or path.stem))
+        except NetworkError as error:
+            raise FrontendError(f"{path}: {error}") from error
+
+
+def _network(folder: Path, name: str) -> Network:
+    layers = read_config(folder)
+    classes = _classes(folder)
+    if layers[0].kernel:
+        shape = (layers[0].size, layers[0].size, layers[0].channels)
+        source = Value(shape, Encoding.of("INT8"))
+        quantizer = (
+            _step("Mul", 2),
+            _step("Sub", 1),
+            _step("Quant", 1 / 128, 0, -128, 127),
+        )
+    else:
+        shape = IMAGE
+        source = Value((IMAGE[0] * IMAGE[1],), Encoding.of("BIPOLAR"))
+        quantizer = (_step("Sub", 0.5), HostOp("BipolarQuant"))
+    made = _Made(source)
+    for number, layer in enumerate(layers):
+        _add_layer(made, folder, number, layer)
+    last = layers[-1]
+    if len(classes) > last.rows:
+        raise FrontendError(
+            f"{folder / CLASSES}: {len(classes)} classes for {last.rows} outputs; take the file "
+            "that belongs to these parameters"
+        )
+    return Network(
+        name,
+        shape,
+        quantizer,
+        "pixels",
+        made.last,
+        made.values,
+        made.parameters,
+        tuple(made.nodes),
+        _head(made, last, len(classes)),
+        labels=classes,
+        info={"source": "BNN-PYNQ"},
+    )
+
+
+class _Made:
+    """The nodes so far, each reading what the one before made."""
+
+    def __init__(self, source: Value):
+        self.values = {"pixels": source}
+        self.parameters: dict[str, Parameter] = {}
+        self.nodes: list[Node] = []
+        self.last = "pixels"
+
+    @property
+    def value(self) -> Value:
+        return self.values[self.last]
+
+    @property
+    def counts(self) -> bool:
+        """Whether the last sums are of bits on both sides, which BNN-PYNQ has as popcounts."""
+        node = self.nodes[-1]
+        sides = self.values[node.inputs[0]].encoding, self.parameters[node.parameters[0]].encoding
+        return all(side.is_bipolar for side in sides)
+
+    def add(self, name: str, op: Op, parameter: np.ndarray | None = None) -> None:
+        given = ()
+        if parameter is not None:
+            given = (f"{name}.{op.roles[0]}",)
+            encoding = _narrowest(parameter)
+            self.parameters[given[0]] = Parameter(parameter.astype(np.int32), encoding)
+        made = f"{name}.out"
+        (self.values[made],) = op.infer([self.value], [self.parameters[each] for each in given])
+        self.nodes.append(Node(name, op, (self.last,), (made,), given))
+        self.last = made
+
+
+def _add_layer(made: _Made, folder: Path, number: int, layer: Layer) -> None:
+    weights = read_weights(folder, number, layer)
+    thresholds = read_thresholds(folder, number, layer)
+    first = number == 0
+    what = f"{folder / CONFIG}: layer {number}"
+    if layer.kernel:
+        if made.value.shape == (2 * layer.size, 2 * layer.size, layer.channels):
+            made.add(f"pool{number}", MaxPool((2, 2), (2, 2)))
+        if made.value.shape != (layer.size, layer.size, layer.channels):
+            raise FrontendError(
+                f"{what} takes {layer.size}x{layer.size}x{layer.channels}, but is given "
+                f"{'x'.join(map(str, made.value.shape))}; take config.h of this network"
+            )
+        kernel = (layer.rows, layer.kernel, layer.kernel, layer.channels)
+        made.add(f"conv{number}", Conv2d(), weights.reshape(kernel))
+    else:
+        if len(made.value.shape) > 1:
+            made.add(f"flatten{number}", Flatten((0, 1, 2)))
+        size = made.value.size
+        if size > layer.columns or (size < layer.columns and not first):
+            raise FrontendError(
+                f"{what} takes {layer.columns} inputs, but is given {size}; take config.h of this "
+                "network"
+            )
+        # Columns beyond the image are padding: always -1.
+        padding, weights = weights[:, size:].sum(axis=1), weights[:, :size]
+        made.add(f"dense{number}", Dense(), weights)
+    if thresholds is None:
+        return
+    if first and layer.kernel:
+        least = thresholds // 2 + 1  # compared with twice the sum
+    elif made.counts:
+        least = 2 * thresholds - layer.columns + 1  # the popcount is (sum + columns) / 2
+    else:
+        least = thresholds + 1
+    if not layer.kernel:
+        least = least + padding[:, None]
+    low, high = made.value.encoding.minimum, made.value.encoding.maximum
+    least = np.clip(least, low, high + 1)
+    op = Threshold.to(Encoding.of("BIPOLAR")) if layer.levels == 1 else Threshold(base=-1)
+    made.add(f"act{number}", op, least)
+
+
+def _head(made: _Made, last: Layer, classes: int) -> tuple[HostOp, ...]:
+    """The scores, as BNN-PYNQ has them: of `classes` outputs."""
+    taken = _step("Take", classes)
+    if isinstance(made.nodes[-1].op, Threshold):
+        # The class is the highest bit that is set, or 0.
+        return (taken, HostOp("Relu"), _step("Mul", np.arange(classes)))
+    if made.counts:
+        return (taken, _step("Add", last.columns), _step("Div", 2))
+    return (taken,)
+
+
+def _classes(folder: Path) -> tuple[str, ...]:
+    remedy = "take classes.txt of the network from bnn/params of BNN-PYNQ"
+    content = read_file(folder / CLASSES, 1 << 16, FrontendError, "no class names", remedy)
+    lines = content.decode("utf-8", "replace").splitlines()
+    classes = tuple(plain_name(line.strip()) for line in lines if line.strip())
+    if len(classes) < 2:
+        raise FrontendError(f"{folder / CLASSES}: names {len(classes)} classes; {remedy}")
+    return classes
+
+
+def _narrowest(values: np.ndarray) -> Encoding:
+    if np.isin(values, (-1, 1)).all():
+        return Encoding.of("BIPOLAR")
+    return Encoding.for_range(int(values.min()), int(values.max()))
+
+
+def _step(kind: str, *operands: float | np.ndarray) -> HostOp:
+    return HostOp(kind, tuple(np.asarray(operand, np.float32) for operand in operands))
