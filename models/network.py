@@ -31,7 +31,7 @@ from bitfold.models.inputs import (
     may_be_pixels,
 )
 from bitfold.models.node import Node
-from bitfold.models.ops import ArgMax, Dense, Softmax
+from bitfold.models.ops import ArgMax, Softmax
 from bitfold.models.value import Parameter, Range, Value
 from bitfold.models.verifier import verify
 
@@ -221,9 +221,7 @@ class Network:
     @property
     def weight_bits(self) -> int:
         """Bits of all weights, as stored; a shared layer counts once."""
-        shared = {
-            name for node in self.nodes if isinstance(node.op, Dense) for name in node.parameters
-        }
+        shared = {node.parameter("weights") for node in self.nodes if "weights" in node.op.roles}
         return sum(
             self.parameters[name].values.size * self.parameters[name].encoding.bits
             for name in sorted(shared)

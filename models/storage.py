@@ -24,6 +24,7 @@ from bitfold.models.value import Parameter, Value
 if TYPE_CHECKING:  # network.py calls this module
     from bitfold.models.network import Network
 
+FILE = "network.json"
 FORMAT = 2
 REMEDY = "compile it again"
 
@@ -106,7 +107,7 @@ def write(network: Network, folder: Path) -> None:
     """Writes network.json and network.npz into an existing `folder`."""
     document = _Document(FORMAT, network.name, network.labels, network.info, _structure(network))
     np.savez_compressed(folder / "network.npz", **_parameters(network), **_operands(network))
-    (folder / "network.json").write_text(json.dumps(asdict(document), indent=1) + "\n")
+    (folder / FILE).write_text(json.dumps(asdict(document), indent=1) + "\n")
 
 
 def read(folder: Path, make: Callable[..., Network]) -> Network:
@@ -114,8 +115,8 @@ def read(folder: Path, make: Callable[..., Network]) -> Network:
 
     Raises NetworkError where a file is damaged, missing or of another format.
     """
-    name = f"{folder}: network.json"
-    said = read_json(folder / "network.json", NetworkError, REMEDY)
+    name = f"{folder}: {FILE}"
+    said = read_json(folder / FILE, NetworkError, REMEDY)
     if not isinstance(said, dict) or said.get("format") != FORMAT:
         found = said.get("format") if isinstance(said, dict) else None
         raise NetworkError(

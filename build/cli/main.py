@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
+from keyword import iskeyword
 
 import click
 
@@ -11,7 +12,18 @@ from bitfold.build.cli import console
 
 # In the order of the work.
 _COMMANDS = (
-    *("demo", "make", "train", "export", "explore", "compile", "overlay", "run", "emulate"),
+    *(
+        "demo",
+        "make",
+        "train",
+        "export",
+        "import",
+        "explore",
+        "compile",
+        "overlay",
+        "run",
+        "emulate",
+    ),
     *("compare", "diff", "inspect", "report", "deploy", "synth", "bitstream", "finn"),
     *("doctor", "cache"),
 )
@@ -24,7 +36,8 @@ class _Commands(Mapping[str, click.Command]):
     def __getitem__(self, name: str) -> click.Command:
         if name not in _COMMANDS:
             raise KeyError(name)
-        return getattr(import_module(f"bitfold.build.cli.commands.{name}"), f"{name}_command")
+        file = f"{name}_" if iskeyword(name) else name
+        return getattr(import_module(f"bitfold.build.cli.commands.{file}"), f"{name}_command")
 
     def __iter__(self) -> Iterator[str]:
         return iter(_COMMANDS)

@@ -14,7 +14,19 @@ from bitfold.models.encoding import Encoding
 from bitfold.models.errors import FoldingError, OverlayError
 from bitfold.models.network import Network
 from bitfold.models.node import Node
-from bitfold.models.ops import Add, ArgMax, Concatenate, Dense, Flatten, Op, Softmax, Threshold
+from bitfold.models.ops import (
+    Add,
+    ArgMax,
+    Concatenate,
+    Conv2d,
+    Dense,
+    Flatten,
+    MaxPool,
+    Op,
+    Softmax,
+    SumPool,
+    Threshold,
+)
 from bitfold.overlays.dataflow.design import Design, Edge
 from bitfold.overlays.dataflow.fold import Fold, Folding
 from bitfold.overlays.dataflow.link import Link
@@ -121,10 +133,7 @@ def _stages(network: Network, kernel: Kernel, fold: Fold) -> list[tuple[Stage, l
         if made:  # it takes what the stage before gives, as it comes
             fold = Fold(made[-1][0].lanes_out)
         if type(node.op) not in _MAKERS:
-            raise OverlayError(
-                f"{node.name}: there is no stage for a {node.kind} of its own; put it in front of "
-                "a dense layer that alone reads it"
-            )
+            raise OverlayError(f"{node.name}: {_NO_STAGE[type(node.op)]}")
         made.append((_MAKERS[type(node.op)](network, kernel, node, fold), [node]))
     return made
 
@@ -199,6 +208,13 @@ def _concatenate(network: Network, kernel: Kernel, node: Node, fold: Fold) -> Co
     return ConcatenateStage(**_common(network, kernel, [node], fold))
 
 
+_NO_STAGE: dict[type[Op], str] = {
+    Conv2d: "a dataflow overlay has no convolutions yet; run it on an offload overlay",
+    Flatten: "there is no stage for a Flatten of its own; put it in front of a dense layer that "
+    "alone reads it",
+    MaxPool: "a dataflow overlay has no pooling yet; run it on an offload overlay",
+    SumPool: "a dataflow overlay has no pooling yet; run it on an offload overlay",
+}
 _MAKERS: dict[type[Op], Callable[[Network, Kernel, Node, Fold], Stage]] = {
     Add: _add,
     ArgMax: _argmax,

@@ -14,14 +14,16 @@ from bitfold.runtime.library import Library
 
 
 def find_network(path: Path, say: Callable[[str], None] = lambda step: None) -> Network:
-    """The network in a QONNX file, or the one that a dataflow bundle is made for.
+    """The network in a QONNX file or a .network folder, or the one that a dataflow bundle is for.
 
-    Raises FrontendError or BundleError.
+    Raises FrontendError, NetworkError or BundleError.
     """
     if path.suffix == ".onnx":
         from bitfold.build.frontend import read_qonnx
 
         return read_qonnx(path, progress=say)
+    if path.suffix == ".network":
+        return Network.load(path)
     return Library(path).only_network()
 
 

@@ -101,7 +101,9 @@ def _options(*options: Callable) -> Callable:
 
 
 def read(qonnx: Path, input_encoding, input_scale, name, say, **options) -> Network:
-    """The network in `qonnx`; `options` are those of read_qonnx."""
+    """The network in `qonnx`; `options` are those of read_qonnx. A .network is what it is."""
+    if qonnx.suffix == ".network":
+        return Network.load(qonnx)
     say("loading FINN's passes")
     from bitfold.build.frontend import read_qonnx
 
@@ -152,7 +154,7 @@ def check(network: Network, qonnx: Path, samples: np.ndarray) -> None:
         )
 
 
-@click.argument("qonnx", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("qonnx", type=click.Path(path_type=Path))
 @click.option(
     "--output",
     "-o",
@@ -184,7 +186,7 @@ def compile_qonnx(
     clock_mhz,
     **target,
 ) -> dict:
-    """Make a dataflow overlay for the network in QONNX.
+    """Make a dataflow overlay for the network in QONNX, or in a .network of `bitfold import`.
 
     The bundle that it leaves holds the overlay's RTL, its memory images and the integer network,
     which is compared with the file on random samples first.
@@ -194,12 +196,13 @@ def compile_qonnx(
     bitfold compile iris.onnx --cycles 16 --head argmax
     bitfold compile iris.onnx --head softmax
     bitfold compile tfc.onnx --input-encoding UINT8 --input-scale 1/255
+    bitfold compile lfc.network --cycles 1024
     """
     output = output or qonnx.with_suffix(".bundle")
     with console.steps(f"compiling {qonnx.name}") as say:
         from bitfold.build.frontend import CHECKED_SAMPLES, random_samples
 
-        checked = 0 if no_check else CHECKED_SAMPLES
+        checked = 0 if no_check or qonnx.suffix == ".network" else CHECKED_SAMPLES
         options = input_encoding, input_scale, name
         network = read(qonnx, *options, say, checked_samples=checked)
         from bitfold.build.compile.compiler import compile_dataflow

@@ -15,6 +15,7 @@ FORMATS = {
     "handoffs": 8,
     "programs": 8,
     "samples": 8,
+    "bnn_pynq": 8,
     "arguments": 12,
 }
 
