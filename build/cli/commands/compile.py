@@ -186,10 +186,11 @@ def compile_qonnx(
     clock_mhz,
     **target,
 ) -> dict:
-    """Make a dataflow overlay for the network in QONNX, or in a .network of `bitfold import`.
+    """Make a dataflow overlay for the network in QONNX.
 
     The bundle that it leaves holds the overlay's RTL, its memory images and the integer network,
-    which is compared with the file on random samples first.
+    which is compared with the file on random samples first. QONNX may be a .network that `bitfold
+    import` made, too: there is nothing to compare it with.
 
     \b
     bitfold compile iris.onnx

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
+from bitfold.build.frontend.bnn_pynq.files import Files
 from bitfold.models.errors import FrontendError
-from bitfold.models.files import read_file
 from bitfold.overlays.dataflow.fold import Fold
 
 CONFIG = "config.h"
@@ -44,13 +43,13 @@ class Layer:
         return Fold(self.pe, self.simd)
 
 
-def read_config(folder: Path) -> list[Layer]:
-    """The layers that config.h in `folder` defines, in order.
+def read_config(files: Files) -> list[Layer]:
+    """The layers that config.h defines, in order.
 
     Raises FrontendError for a file that is missing, or numbers that do not go together.
     """
-    file = folder / CONFIG
-    text = read_file(file, MAX_BYTES, FrontendError, "no layers", _REMEDY).decode("latin-1")
+    file = files.path / CONFIG
+    text = files.read(CONFIG, MAX_BYTES, "no layers", _REMEDY).decode("latin-1")
     found: dict[int, dict[str, int]] = {}
     for number, key, value in _DEFINE.findall(text):
         found.setdefault(int(number), {})[key] = int(value)

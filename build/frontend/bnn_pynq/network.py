@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import tempfile
-from contextlib import ExitStack
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
 from bitfold.build.frontend.bnn_pynq.config import CONFIG, Layer, read_config
+from bitfold.build.frontend.bnn_pynq.files import Files
 from bitfold.build.frontend.bnn_pynq.parameters import read_thresholds, read_weights
 from bitfold.models.encoding import Encoding
-from bitfold.models.errors import BundleError, FrontendError, NetworkError
-from bitfold.models.files import read_file
+from bitfold.models.errors import FrontendError, NetworkError
 from bitfold.models.host import HostOp
 from bitfold.models.names import plain_name
 from bitfold.models.network import Network
 from bitfold.models.node import Node
 from bitfold.models.ops import Conv2d, Dense, Flatten, MaxPool, Op, Threshold
 from bitfold.models.value import Parameter, Value
-from bitfold.overlays.archive import unpack
 
 CLASSES = "classes.txt"
 IMAGE = (28, 28)
 """What its dense networks look at: pixels, of which those from 128 on are +1."""
-
-
-def is_bnn_pynq(path: Path) -> bool:
-    """Whether `path` is a folder with a config.h, or a zip by its name."""
-    return (path.suffix == ".zip" and path.is_file()) or (path / CONFIG).is_file()
 
 
 def read_bnn_pynq(path: Path | str, name: str | None = None) -> Network:
@@ -39,23 +32,16 @@ def read_bnn_pynq(path: Path | str, name: str | None = None) -> Network:
     files that are missing or do not go together.
     """
     path = Path(path)
-    with ExitStack() as stack:
-        folder = path
-        if not path.is_dir():
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            try:
-                unpack(path, folder)
-            except BundleError as error:
-                raise FrontendError(str(error)) from error
+    with closing(Files(path)) as files:
         try:
-            return _network(folder, plain_name(name or path.stem))
+            return _network(files, plain_name(name or path.stem))
         except NetworkError as error:
             raise FrontendError(f"{path}: {error}") from error
 
 
-def _network(folder: Path, name: str) -> Network:
-    layers = read_config(folder)
-    classes = _classes(folder)
+def _network(files: Files, name: str) -> Network:
+    layers = read_config(files)
+    classes = _classes(files)
     if layers[0].kernel:
         shape = (layers[0].size, layers[0].size, layers[0].channels)
         source = Value(shape, Encoding.of("INT8"))
@@ -70,12 +56,13 @@ def _network(folder: Path, name: str) -> Network:
         quantizer = (_step("Sub", 0.5), HostOp("BipolarQuant"))
     made = _Made(source)
     for number, layer in enumerate(layers):
-        _add_layer(made, folder, number, layer)
+        _add_layer(made, files, number, layer)
     last = layers[-1]
-    if len(classes) > last.rows:
+    if last.kernel or len(classes) > last.rows:
         raise FrontendError(
-            f"{folder / CLASSES}: {len(classes)} classes for {last.rows} outputs; take the file "
-            "that belongs to these parameters"
+            f"{files.path / CLASSES}: {len(classes)} classes for {last.rows} outputs of a "
+            f"{'convolution' if last.kernel else 'dense layer'}; take the file that belongs to "
+            "these parameters, and all of config.h"
         )
     return Network(
         name,
@@ -124,11 +111,11 @@ class _Made:
         self.last = made
 
 
-def _add_layer(made: _Made, folder: Path, number: int, layer: Layer) -> None:
-    weights = read_weights(folder, number, layer)
-    thresholds = read_thresholds(folder, number, layer)
+def _add_layer(made: _Made, files: Files, number: int, layer: Layer) -> None:
+    weights = read_weights(files, number, layer)
+    thresholds = read_thresholds(files, number, layer)
     first = number == 0
-    what = f"{folder / CONFIG}: layer {number}"
+    what = f"{files.path / CONFIG}: layer {number}"
     if layer.kernel:
         if made.value.shape == (2 * layer.size, 2 * layer.size, layer.channels):
             made.add(f"pool{number}", MaxPool((2, 2), (2, 2)))
@@ -178,13 +165,13 @@ def _head(made: _Made, last: Layer, classes: int) -> tuple[HostOp, ...]:
     return (taken,)
 
 
-def _classes(folder: Path) -> tuple[str, ...]:
+def _classes(files: Files) -> tuple[str, ...]:
     remedy = "take classes.txt of the network from bnn/params of BNN-PYNQ"
-    content = read_file(folder / CLASSES, 1 << 16, FrontendError, "no class names", remedy)
+    content = files.read(CLASSES, 1 << 16, "no class names", remedy)
     lines = content.decode("utf-8", "replace").splitlines()
     classes = tuple(plain_name(line.strip()) for line in lines if line.strip())
     if len(classes) < 2:
-        raise FrontendError(f"{folder / CLASSES}: names {len(classes)} classes; {remedy}")
+        raise FrontendError(f"{files.path / CLASSES}: names {len(classes)} classes; {remedy}")
     return classes
 
 

@@ -71,7 +71,9 @@ class BnnPynq:
         # Where the sizes are as they were, so is the meaning of the other files.
         if not zipped and (case / FILES / "config.h").read_bytes() in self._configs():
             made = network.scores(outputs) if len(network.sample_shape) == 3 else outputs
-            np.testing.assert_array_equal(made[:, :3], scores(case / FILES, x))
+            expected = scores(case / FILES, x)
+            count = min(made.shape[1], expected.shape[1])
+            np.testing.assert_array_equal(made[:, :count], expected[:, :count])
 
     def _configs(self) -> set[bytes]:
         return {(folder / "config.h").read_bytes() for folder in self._folder.iterdir()}
