@@ -1,4 +1,5 @@
-"""What the host does in float32 before and after the integer layers: scaling, rounding, softmax."""
+"""What the host does in float32 before and after the integer layers: scaling, rounding, softmax,
+and layers that nobody quantized."""
 
 from __future__ import annotations
 
@@ -9,13 +10,17 @@ import numpy as np
 
 from bitfold.models.errors import NetworkError
 
+MATMUL = "MatMul"
+
 
 @dataclass(frozen=True)
 class HostOp:
     """One step on a (batch, features) float32 array, with the arithmetic of the ONNX operator.
 
-    `kind` is a key of HOST_OPS; `operands` are its constants: scalars or one value a feature.
-    Steps are kept apart, and never merged, because float32 rounds after each of them.
+    `kind` is a key of HOST_OPS; `operands` are its constants: scalars or one value a feature, of a
+    MatMul the matrix (features, columns). Steps are kept apart, and never merged, because float32
+    rounds after each of them. A MatMul rounds each of its sums once, so that every machine gives
+    the same; a source that rounds after each addition may give another last bit.
     """
 
     kind: str
@@ -25,6 +30,10 @@ class HostOp:
         if self.kind not in HOST_OPS:
             raise NetworkError(f"host step {self.kind!r} is unknown; known: {', '.join(HOST_OPS)}")
         return HOST_OPS[self.kind](x, *self.operands).astype(np.float32)
+
+    def __str__(self) -> str:
+        size = " x ".join(map(str, self.operands[0].shape)) if self.kind == MATMUL else ""
+        return f"{self.kind} {size}".strip()
 
 
 def _quant(x, scale, zero_point, minimum, maximum):
@@ -38,6 +47,7 @@ def _softmax(x):
 
 
 HOST_OPS: dict[str, Callable[..., np.ndarray]] = {
+    MATMUL: lambda x, matrix: x.astype(np.float64) @ matrix.astype(np.float64),
     "Mul": lambda x, operand: x * operand,
     "Div": lambda x, operand: x / operand,
     "Add": lambda x, operand: x + operand,
@@ -56,3 +66,20 @@ def apply(steps: tuple[HostOp, ...], x: np.ndarray) -> np.ndarray:
     for step in steps:
         x = step(x)
     return x
+
+
+def features_behind(steps: tuple[HostOp, ...], features: int) -> int:
+    """How many features `steps` make of so many. Raises NetworkError where they do not fit."""
+    for step in steps:
+        shapes = [np.shape(operand) for operand in step.operands]
+        fits = all(shape in ((), (1,), (features,)) for shape in shapes)
+        if step.kind == MATMUL:
+            fits = [len(shape) for shape in shapes] == [2] and shapes[0][0] == features
+        if not fits:
+            raise NetworkError(
+                f"host step {step} has operands of {', '.join(map(str, shapes))}, which do not fit "
+                f"{features} features"
+            )
+        if step.kind == MATMUL:
+            features = shapes[0][1]
+    return features

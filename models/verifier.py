@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bitfold.models.errors import InputError, NetworkError
+from bitfold.models.host import HostOp, features_behind
 from bitfold.models.names import MAX_CHARACTERS, plain_name
 from bitfold.models.value import Parameter, Value
 
@@ -21,10 +22,11 @@ def verify(network: Network) -> None:
     """Raises NetworkError, naming the node, at the first thing that does not hold."""
     _check_names(network)
     source = _value(network, network.input, "the network's input")
-    if prod(network.sample_shape) != source.size:
+    made = _features_behind(network, "in front", network.quantizer, prod(network.sample_shape))
+    if made != source.size:
         raise NetworkError(
-            f"{network.name}: samples of shape {network.sample_shape} do not have "
-            f"{source.size} elements as input {network.input} has"
+            f"{network.name}: samples of shape {network.sample_shape} become {made} elements, but "
+            f"input {network.input} has {source.size}"
         )
     if not network.nodes:
         raise NetworkError(f"{network.name}: there are no layers")
@@ -42,8 +44,16 @@ def verify(network: Network) -> None:
     if network.output not in {name for node in network.nodes for name in node.outputs}:
         raise NetworkError(f"{network.name}: output {network.output} is not what any layer makes")
     _check_uses(network)
+    _features_behind(network, "behind", network.head, network.output_value.size)
     if network.labels and len(network.labels) < 2:
         raise NetworkError(f"{network.name}: one class name is not a classification")
+
+
+def _features_behind(network: Network, where: str, steps: tuple[HostOp, ...], features: int) -> int:
+    try:
+        return features_behind(steps, features)
+    except NetworkError as error:
+        raise NetworkError(f"{network.name}, {where}: {error}") from None
 
 
 def _check_names(network: Network) -> None:

@@ -53,10 +53,12 @@ def read_qonnx(
     the last layer or quantizer becomes `network.head`; a final ArgMax or TopK is dropped, as
     `network.classes` does the same.
 
-    Every threshold is where the file's own float32 arithmetic switches, and the network is
-    compared with the file on `checked_samples` random samples. Two layers with equal integers
-    share one parameter. `name` is by default what the file calls itself, or its own name;
-    `progress` is called with each step.
+    Layers in front of the first quantizer, and those without quantized weights behind the last, are
+    steps of the host in float32. Every threshold is where the file's own float32 arithmetic
+    switches, and the network is compared with the file on `checked_samples` random samples;
+    `network.info["rounded"]` says on how many of them the file differs by its own rounding, where
+    it does. Two layers with equal integers share one parameter. `name` is by default what the file
+    calls itself, or its own name; `progress` is called with each step.
 
     The file may come from anyone: it is read in a process with `limits`, by default more than any
     network of its size needs. Raises FrontendError; where nodes can't be lowered, it lists all of

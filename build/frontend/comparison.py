@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from bitfold.build.frontend.plan import Activation, Linear, Plan
 from bitfold.build.frontend.quiet import quiet
 from bitfold.build.frontend.source import Operation, Source
 from bitfold.models.errors import FrontendError, shown
+from bitfold.models.host import MATMUL, HostOp
 from bitfold.models.network import Network
 
 # Scores are float32 on both sides. Where scales are no powers of two, the source rounds each
@@ -33,10 +34,11 @@ class Comparison:
 
     `mismatches` are the indices of the samples that differ, int64; `layer` is the first layer in
     which the integers of any of them do, "head" where only the scores do, None where none does.
-    `rounded` are those mismatches that start at a threshold of which the source misses the exact
-    sum by its own float32 rounding: rare ones are to be expected where scales are no powers of
-    two, and the network is the more exact of the two. `score_difference` is the largest of all
-    scores, 0 where they agree to the bit.
+    `rounded` are those mismatches that the source's own float32 rounding makes: at a threshold of
+    which it misses the exact sum, where scales are no powers of two; by one integer of the input,
+    or in the class, behind sums of the host's (a MatMul, which rounds once where the source may
+    after each addition). Rare ones are to be expected, and the network is the more exact of the
+    two. `score_difference` is the largest of all scores, 0 where they agree to the bit.
     """
 
     rows: int
@@ -70,6 +72,13 @@ def compare(network: Network, source: Source, plan: Plan, x: np.ndarray) -> Comp
     wrong = np.zeros(len(x), bool)
     rounded = np.zeros(len(x), bool)
     first = None
+    if plan.edge:
+        integers = plan.input.reals.integers(tensors[plan.edge.output].reshape(len(x), -1))
+        missed = np.abs(trace[network.input] - integers).max(axis=1, initial=0)
+        wrong = missed > 0
+        if _sums(network.quantizer):
+            rounded = wrong & (missed <= plan.input.step)
+        first = network.input if wrong.any() else None
     nodes = {node.name: node for node in network.nodes}
     inexact = {network.input: np.False_}  # by value: where the source misses what sums stand for
     for layer in plan.layers:
@@ -95,10 +104,12 @@ def compare(network: Network, source: Source, plan: Plan, x: np.ndarray) -> Comp
         if new.any():
             first = first or node.name
         wrong |= new
-    head, difference = _compare_scores(network, source, trace[network.output], tensors)
-    if head.any():
+    scores, classes, difference = _compare_scores(network, source, trace[network.output], tensors)
+    if (scores | classes).any():
         first = first or "head"
-    wrong |= head
+    if _sums(network.head):
+        rounded |= classes & ~scores & ~wrong
+    wrong |= scores | classes
     return Comparison(len(x), np.flatnonzero(wrong), np.flatnonzero(rounded), first, difference)
 
 
@@ -118,20 +129,38 @@ def row_signs(matrix: np.ndarray, lowered: np.ndarray) -> np.ndarray:
 
 def _compare_scores(
     network: Network, source: Source, outputs: np.ndarray, tensors: Mapping[str, np.ndarray]
-) -> tuple[np.ndarray, float]:
-    """Which rows have other scores, or another class where the source gives one; the difference."""
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Which rows have other scores, which another class where the source gives one; the largest
+    difference of scores."""
     choice = _choice(source)
     expected = tensors[scores_of(source)].reshape(len(outputs), -1)
     classes = tensors[choice.output].reshape(-1) if choice else expected.argmax(axis=1)
     if network.decides_class:
-        return network.classes(outputs) != classes, 0.0
+        return np.zeros(len(outputs), bool), network.classes(outputs) != classes, 0.0
     scores = network.scores(outputs)
     difference = np.abs(scores - expected)
-    limit = _SCORE_TOLERANCE * np.maximum(1, np.abs(expected).max(axis=1, keepdims=True))
+    largest = np.maximum(np.abs(expected).max(axis=1), _largest_terms(network.head, outputs))
+    limit = _SCORE_TOLERANCE * np.maximum(1, largest)[:, None]
     wrong = ~(difference <= limit).all(axis=1)  # also where a score is not a number
-    if choice:
-        wrong |= network.classes(outputs) != classes
-    return wrong, float(difference.max())
+    other = network.classes(outputs) != classes if choice else np.zeros_like(wrong)
+    return wrong, other, float(difference.max())
+
+
+def _sums(steps: Sequence[HostOp]) -> bool:
+    """Whether there are sums among the steps of the host, of which a source may round each term."""
+    return any(step.kind == MATMUL for step in steps)
+
+
+def _largest_terms(steps: Sequence[HostOp], x: np.ndarray) -> np.ndarray:
+    """What the terms of any sum of the host's add up to, their signs aside, at most: (rows,). The
+    source's rounding follows it."""
+    largest = np.zeros(len(x))
+    for step in steps:
+        if step.kind == MATMUL:
+            terms = np.abs(x).astype(np.float64) @ np.abs(step.operands[0])
+            largest = np.maximum(largest, terms.max(axis=1))
+        x = step(np.asarray(x, np.float32))
+    return largest
 
 
 def scores_of(source: Source) -> str:
@@ -147,7 +176,8 @@ def _choice(source: Source) -> Operation | None:
 def random_samples(network: Network, rows: int, seed: int = 0) -> np.ndarray:
     """(rows, *sample_shape) float32 that the host turns into integers all over the input encoding.
 
-    Found by going back through the steps of the host, so that no integer is out of reach.
+    Found by going back through the steps of the host, so that no integer is out of reach; behind a
+    MatMul, which may have fewer columns than the input integers, as near as it comes.
     """
     encoding = network.input_value.encoding
     features = network.input_value.size
@@ -160,8 +190,9 @@ def random_samples(network: Network, rows: int, seed: int = 0) -> np.ndarray:
 
 def measurements(network: Network, x: np.ndarray) -> np.ndarray:
     """(rows, *sample_shape) float32 that the host turns into the input integers `x`, (rows,
-    features)."""
+    features), or where its sums do not reach these, near them."""
     undo = {
+        MATMUL: lambda x, matrix: x @ np.linalg.pinv(matrix),
         "Mul": lambda x, operand: x / operand,
         "Div": lambda x, operand: x * operand,
         "Add": lambda x, operand: x - operand,

@@ -1,10 +1,12 @@
-"""Turns what stands before the first and behind the last integer layer into steps of the host."""
+"""Turns what stands before the first and behind the last integer layer into steps of the host,
+layers that nobody quantized among them."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from bitfold.build.frontend.operators import (
+    DENSE,
     QUANTIZER,
     Quantizer,
     factor_and_term,
@@ -14,7 +16,8 @@ from bitfold.build.frontend.operators import (
 )
 from bitfold.build.frontend.problems import UnlowerableError
 from bitfold.build.frontend.source import Operation
-from bitfold.models.host import HOST_OPS, HostOp
+from bitfold.build.frontend.weights import matrix_and_term
+from bitfold.models.host import HOST_OPS, MATMUL, HostOp
 
 _ROUNDING = ("ROUND", "HALF_EVEN")
 
@@ -28,6 +31,10 @@ def host_steps(operation: Operation) -> tuple[HostOp, ...]:
         return _with_constant(operation)
     if kind == "Neg":
         return (_step("Mul", -1),)
+    if kind in DENSE:
+        matrix, term = matrix_and_term(operation)
+        bias = (_step("Add", term),) if term.any() else ()
+        return (_step(MATMUL, matrix.T), *bias)
     if kind == "Softmax":
         axis = operation.attributes.get("axis", -1)
         if operation.sample.shape[axis] != operation.sample[0].size:

@@ -44,7 +44,10 @@ def given_input(source: Source, encoding: str | None, scale: float | None) -> Qu
 
 
 def declared_steps(integers: Quantizer) -> tuple[HostOp, ...]:
-    """From reals to the integers that the user says the hardware takes."""
+    """From reals to the integers that the user says the hardware takes; none where each is worth 1,
+    so that the reals are the integers already."""
+    if integers.reals.scale == 1:
+        return ()
     if integers.encoding.is_bipolar:
         return (HostOp("BipolarQuant"),)
     operands = (integers.reals.scale, 0, integers.minimum, integers.maximum)

@@ -19,7 +19,7 @@ from bitfold.build.frontend.plan import INPUT, Activation, Join, Layer, Linear, 
 from bitfold.build.frontend.problems import Problem, UnlowerableError
 from bitfold.build.frontend.reals import Reals, scalar_if_equal
 from bitfold.build.frontend.source import Operation, Source
-from bitfold.build.frontend.weights import MAX_BITS, integer_rows
+from bitfold.build.frontend.weights import MAX_BITS, integer_rows, matrix_and_term
 from bitfold.models.encoding import Encoding
 from bitfold.models.host import HostOp
 from bitfold.models.ops import Add, Concatenate
@@ -63,6 +63,8 @@ class _Cutter:
         self.counts: Counter[str] = Counter()
         self.layers: list[Layer] = []
         self.input = declared
+        self.edge: Operation | None = None
+        self.floats: dict[str, UnlowerableError] = {}  # by layer: why it can't have integer weights
         self.quantizer: tuple[HostOp, ...] = ()
         self.flows = {source.input: _Flow()}
         if declared:
@@ -77,10 +79,14 @@ class _Cutter:
         flow = self.flows[self.source.output]
         flow, head = self._finish(flow)
         if not self.layers and not self.problems:
+            for operation in self.source.operations:
+                self._refuse_float(operation)
+        if not self.layers and not self.problems:
             self._note(self.source.operations[-1], _NO_LAYERS)
         if self.problems:
             return None, self.problems
-        return Plan(self.input, self.quantizer, tuple(self.layers), flow.value, head), []
+        layers = tuple(self.layers)
+        return Plan(self.input, self.edge, self.quantizer, layers, flow.value, head), []
 
     @contextmanager
     def _noting(self, operation: Operation) -> Iterator[None]:
@@ -91,6 +97,11 @@ class _Cutter:
 
     def _note(self, operation: Operation, error: UnlowerableError) -> None:
         self.problems.append(Problem(operation.name, operation.kind, error.reason, error.remedy))
+
+    def _refuse_float(self, operation: Operation) -> None:
+        """Notes a layer without integer weights: the host can do it only behind all others."""
+        if operation.name in self.floats:
+            self._note(operation, self.floats[operation.name])
 
     def _take(self, operation: Operation, flows: Sequence[_Flow]) -> _Flow:
         """What flows behind the operation; where it is refused, something to go on with."""
@@ -132,7 +143,7 @@ class _Cutter:
             if self.input:
                 raise _SECOND_INPUT
             # Set before anything is refused: what follows is not to be blamed for it.
-            self.input = _ANY_INPUT
+            self.input, self.edge = _ANY_INPUT, operation
             self.input = integers = operators.quantizer(operation)
             for step in flow.pending:
                 with self._noting(step):
@@ -143,11 +154,19 @@ class _Cutter:
         return _ANY_FLOW
 
     def _dense(self, operation: Operation, flow: _Flow) -> _Flow:
+        """A layer of integers; the host's in front of the first quantizer, and, where its weights
+        are not quantized, behind the last."""
+        behind = flow.pending[_behind_quantizer(flow.pending) :]
+        if flow.reals is None or any(before.name in self.floats for before in behind):
+            return replace(flow, pending=(*flow.pending, operation))
         weights = None
         with self._noting(operation):
-            matrix, term = _matrix_and_term(operation)
+            matrix, term = matrix_and_term(operation)
             initializer, scales = self.source.ancestry(operation.runner.node.input[1])
-            weights = integer_rows(matrix, scales)
+            try:
+                weights = integer_rows(matrix, scales)
+            except UnlowerableError as error:
+                return self._left_to_host(operation, flow, error)
         with self._noting(operation):
             flow = self._settled(flow)
             if flow.encoding is None:
@@ -173,6 +192,19 @@ class _Cutter:
             name = self._name(path, "dense")
             return self._append(Linear(name, flow.value, integers, reals, operation), None)
         return _ANY_SUMS
+
+    def _left_to_host(self, operation: Operation, flow: _Flow, error: UnlowerableError) -> _Flow:
+        """A layer that can't have integer weights, for the reason that `error` says: it is the
+        host's if no integer layer follows. Raises `error` where its input is not quantized."""
+        place = _behind_quantizer(flow.pending)
+        if place:
+            pending = flow.pending[place:]
+            flow = self._activated(replace(flow, pending=flow.pending[:place]))
+            flow = replace(flow, pending=pending)
+        elif flow.encoding is None:
+            raise error
+        self.floats[operation.name] = error
+        return replace(flow, pending=(*flow.pending, operation))
 
     def _join(self, operation: Operation, flows: Sequence[_Flow]) -> _Flow:
         with self._noting(operation):
@@ -216,16 +248,18 @@ class _Cutter:
         pending = flow.pending
         if flow.reals is None:
             raise UnlowerableError(*_NO_INPUT_QUANTIZER)
-        quantized = _last_quantizer(pending)
-        if quantized is not None:
-            flow = self._activated(replace(flow, pending=pending[: quantized + 1]))
-            pending = pending[quantized + 1 :]
+        place = _behind_quantizer(pending)
+        if place:
+            flow = self._activated(replace(flow, pending=pending[:place]))
+            pending = pending[place:]
         affine = all(operation.kind in operators.AFFINE for operation in pending)
         if flow.encoding is None and not (sums and affine):
             raise _NOT_QUANTIZED
         reals = flow.reals
         for operation in pending:
             with self._noting(operation):
+                if operation.name in self.floats:
+                    raise self.floats[operation.name]
                 if operation.kind not in operators.AFFINE:
                     raise UnlowerableError(
                         "it stands between a quantizer and the next layer",
@@ -242,6 +276,7 @@ class _Cutter:
             levels = operators.quantizer(last)
             _check_bits(levels)
             for operation in operations:
+                self._refuse_float(operation)
                 if operation.kind in operators.HOST:
                     self._note(operation, _INSIDE)
             name = unique(flow.layer, self.names, ".threshold")
@@ -253,16 +288,19 @@ class _Cutter:
     def _finish(self, flow: _Flow) -> tuple[_Flow, tuple[HostOp, ...]]:
         """The last quantizer ends the integer layers; what is behind it is the head."""
         pending = flow.pending
-        inside = next(
-            (i for i, operation in enumerate(pending) if operation.kind in operators.HOST),
-            len(pending),
-        )
-        quantized = _last_quantizer(pending[:inside])
         if flow.reals is None:
+            first, *others = [o for o in pending if o.kind in operators.DENSE] or [None]
+            if first:
+                self._note(first, UnlowerableError(*_NO_INPUT_QUANTIZER))
+            for operation in others:
+                self._note(operation, _NOT_QUANTIZED)
             return flow, ()
-        if quantized is not None and _fits(pending[quantized]):
-            flow = self._activated(replace(flow, pending=pending[: quantized + 1]))
-            pending = pending[quantized + 1 :]
+        by_host = operators.HOST | operators.DENSE
+        inside = next((i for i, o in enumerate(pending) if o.kind in by_host), len(pending))
+        place = _behind_quantizer(pending[:inside])
+        if place and _fits(pending[place - 1]):
+            flow = self._activated(replace(flow, pending=pending[:place]))
+            pending = pending[place:]
         head = flow.reals.host_steps()
         for operation in pending:
             with self._noting(operation):
@@ -281,9 +319,9 @@ def _readers(source: Source) -> Counter[str]:
     return readers
 
 
-def _last_quantizer(operations: Sequence[Operation]) -> int | None:
-    places = [i for i, o in enumerate(operations) if o.kind in operators.QUANTIZER]
-    return places[-1] if places else None
+def _behind_quantizer(operations: Sequence[Operation]) -> int:
+    """The place behind the last quantizer; 0 where there is none."""
+    return max((i for i, o in enumerate(operations, 1) if o.kind in operators.QUANTIZER), default=0)
 
 
 def _check_sums(integers: np.ndarray, reals: Reals) -> None:
@@ -329,36 +367,6 @@ def _check_choice(operation: Operation) -> None:
             "it is not the index of the largest score",
             "leave it out: the scores are there, and so is the class",
         )
-
-
-def _matrix_and_term(operation: Operation) -> tuple[np.ndarray, np.ndarray]:
-    """The layer as y = matrix @ x + term, (rows, columns) and (rows,) or a scalar, in float64."""
-    attributes = operation.attributes
-    matrix = operation.operand(1)
-    if matrix is None or attributes.get("transA", 0):
-        raise UnlowerableError(
-            "its weights stand on the left of the activations", "multiply activations by weights"
-        )
-    if matrix.ndim < 2 or matrix.size != matrix.shape[-1] * matrix.shape[-2]:
-        raise UnlowerableError(
-            f"its weights of shape {matrix.shape} are no matrix", "use a matrix of weights"
-        )
-    matrix = matrix.reshape(matrix.shape[-2:]).astype(np.float64)
-    if not attributes.get("transB", 0):
-        matrix = matrix.T
-    if operation.sample[0].size != matrix.shape[1]:
-        raise UnlowerableError(
-            f"it is applied to samples of shape {operation.shape}, along the last axis only",
-            "flatten samples in front of it",
-        )
-    matrix = matrix * attributes.get("alpha", 1.0)
-    bias = operation.operand(2)
-    if bias is None:
-        return matrix, np.float64(0)
-    if bias.size not in (1, len(matrix)) or (bias.ndim and bias.size != bias.shape[-1]):
-        raise UnlowerableError(f"its bias has shape {bias.shape}", "use one value a row")
-    bias = bias.astype(np.float64).reshape(-1) * attributes.get("beta", 1.0)
-    return matrix, bias if bias.size > 1 else bias[0]
 
 
 # In place of what the file does not have, so that the search for problems can go on.

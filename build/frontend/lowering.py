@@ -14,6 +14,7 @@ from bitfold.build.frontend.streamlining import streamline
 from bitfold.build.frontend.thresholds import check_rises, negated, switching_points
 from bitfold.build.frontend.weights import MAX_BITS, narrowest
 from bitfold.models.encoding import Encoding
+from bitfold.models.host import features_behind
 from bitfold.models.network import Network
 from bitfold.models.node import Node
 from bitfold.models.ops import Dense, Op, Threshold
@@ -30,7 +31,7 @@ def lower(
     for chain in plan.chains:
         lowering.add(chain, progress)
     refuse(str(source.path), lowering.problems)
-    outputs = lowering.values[plan.output].size
+    outputs = features_behind(plan.head, lowering.values[plan.output].size)
     labels = source.names("class_names")
     return Network(
         name=name,
@@ -51,7 +52,8 @@ class _Lowering:
     """A network while it grows, chain by chain."""
 
     def __init__(self, source: Source, plan: Plan):
-        self.values = {INPUT: Value((source.sample[0].size,), plan.input.encoding)}
+        size = features_behind(plan.quantizer, source.sample[0].size)
+        self.values = {INPUT: Value((size,), plan.input.encoding)}
         self.parameters: dict[str, Parameter] = {}
         self.nodes: dict[str, Node] = {}
         self.problems: list[Problem] = []

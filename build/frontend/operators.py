@@ -36,7 +36,7 @@ DENSE = {"MatMul", "Gemm"}
 JOIN = {"Add", "Concat"}
 CHOICE = {"ArgMax", "TopK"}
 # What only the host can do, behind the last layer.
-HOST = {kind for kind in HOST_OPS if kind not in AFFINE | MONOTONE | QUANTIZER}
+HOST = {kind for kind in HOST_OPS if kind not in AFFINE | MONOTONE | QUANTIZER | DENSE}
 KNOWN = SHAPE | AFFINE | MONOTONE | QUANTIZER | DENSE | JOIN | CHOICE | HOST
 
 # Operators that may make a constant of constants, or that an error can look past. All of them

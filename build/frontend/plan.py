@@ -103,10 +103,12 @@ Layer = Linear | Activation | Join
 class Plan:
     """A network whose thresholds are still float32 operations.
 
+    `edge` gives the reals that the integers of `input` stand for; None where these are declared.
     `layers` are in the order of the file, `output` names the value of the last one.
     """
 
     input: Quantizer
+    edge: Operation | None
     # How the integers of the input are made of what the source takes.
     quantizer: tuple[HostOp, ...]
     layers: tuple[Layer, ...]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,9 @@ def read(
                 f"{path}: the integer network differs from the file on {len(found.mismatches)} of "
                 f"{rows} samples, first in {shown(found.layer)}; please report the file"
             )
+        if len(found.rounded):
+            rounded = f"{len(found.rounded)} of {rows}"
+            network = replace(network, info={**network.info, "rounded": rounded})
     return network
 
 
@@ -92,7 +96,8 @@ def trace_file(path: Path, network: Network, x: np.ndarray) -> Trace:
     graph, plan = _plan(path, network)
     tensors = comparison.execute(graph, x)
     layers = [tensors[layer.source.output] for layer in plan.layers]
-    return trace(network, plan, x, layers, tensors[comparison.scores_of(graph)])
+    edge = tensors[plan.edge.output] if plan.edge else None
+    return trace(network, plan, x, layers, tensors[comparison.scores_of(graph)], edge)
 
 
 @_typed

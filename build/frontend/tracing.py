@@ -27,19 +27,28 @@ class Trace:
 
 
 def trace(
-    network: Network, plan: Plan, x: np.ndarray, layers: Sequence[np.ndarray], scores: np.ndarray
+    network: Network,
+    plan: Plan,
+    x: np.ndarray,
+    layers: Sequence[np.ndarray],
+    scores: np.ndarray,
+    edge: np.ndarray | None = None,
 ) -> Trace:
     """The integers behind the float32 of each sum and of each quantizer behind the input's.
 
-    `x` (rows, *sample_shape) float32 is what they were computed from. Raises FrontendError where
-    `plan`, that of the file, has others.
+    `x` (rows, *sample_shape) float32 is what they were computed from, and `edge` what the input's
+    quantizer gave, where it is known. Raises FrontendError where `plan`, that of the file, has
+    others.
     """
     if len(layers) != len(plan.layers):
         raise FrontendError(
             f"{network.name}: {len(layers)} layers and quantizers ran, but its QONNX file has "
             f"{len(plan.layers)}; export it again"
         )
-    tensors, rounded = {network.input: network.quantize(x)}, {}
+    integers = network.quantize(x)
+    if edge is not None:
+        integers = plan.input.reals.integers(edge.reshape(integers.shape))
+    tensors, rounded = {network.input: integers}, {}
     nodes = {node.name: node for node in network.nodes}
     for layer, values in zip(plan.layers, layers):
         node = nodes[layer.name]

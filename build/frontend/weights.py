@@ -1,8 +1,9 @@
-"""Finds the integers behind a float weight matrix, and the scale of each of its rows."""
+"""The weight matrix of a layer, and the integers and scales of its rows that are behind it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,9 +11,47 @@ from bitfold.build.frontend.operators import encoding_of_range
 from bitfold.build.frontend.problems import UnlowerableError
 from bitfold.models.encoding import Encoding
 
+if TYPE_CHECKING:
+    from bitfold.build.frontend.source import Operation
+
 MAX_BITS = 8
 # A weight is that close to an integer times its scale, of that integer: some roundings of float32.
 _TOLERANCE = 1e-6
+
+
+def matrix_and_term(operation: Operation) -> tuple[np.ndarray, np.ndarray]:
+    """The layer as y = matrix @ x + term, (rows, columns) and (rows,) or a scalar, in float64.
+
+    Raises UnlowerableError for what is no such layer.
+    """
+    attributes = operation.attributes
+    matrix = operation.operand(1)
+    if matrix is None or attributes.get("transA", 0):
+        raise UnlowerableError(
+            "its weights stand on the left of the activations", "multiply activations by weights"
+        )
+    if matrix.ndim < 2 or matrix.size != matrix.shape[-1] * matrix.shape[-2]:
+        raise UnlowerableError(
+            f"its weights of shape {matrix.shape} are no matrix", "use a matrix of weights"
+        )
+    matrix = matrix.reshape(matrix.shape[-2:]).astype(np.float64)
+    if not attributes.get("transB", 0):
+        matrix = matrix.T
+    if operation.sample[0].size != matrix.shape[1]:
+        raise UnlowerableError(
+            f"it is applied to samples of shape {operation.shape}, along the last axis only",
+            "flatten samples in front of it",
+        )
+    matrix = matrix * attributes.get("alpha", 1.0)
+    if not np.isfinite(matrix).all():
+        raise UnlowerableError("a weight is infinite or not a number", "train it again")
+    bias = operation.operand(2)
+    if bias is None:
+        return matrix, np.float64(0)
+    if bias.size not in (1, len(matrix)) or (bias.ndim and bias.size != bias.shape[-1]):
+        raise UnlowerableError(f"its bias has shape {bias.shape}", "use one value a row")
+    bias = bias.astype(np.float64).reshape(-1) * attributes.get("beta", 1.0)
+    return matrix, bias if bias.size > 1 else bias[0]
 
 
 def integer_rows(matrix: np.ndarray, scales: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -22,9 +61,6 @@ def integer_rows(matrix: np.ndarray, scales: Sequence[np.ndarray]) -> tuple[np.n
     multiplied afterwards, the scale is found from the values, for the matrix or for each row.
     Raises UnlowerableError for weights that are not quantized, or to more than 8 bits.
     """
-    matrix = matrix.astype(np.float64)
-    if not np.isfinite(matrix).all():
-        raise UnlowerableError("a weight is infinite or not a number", "train it again")
     too_wide = None
     for scale in _candidates(matrix, scales):
         ratio = matrix / scale[:, None]

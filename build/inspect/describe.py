@@ -52,6 +52,7 @@ def describe_dataflow(bundle: DataflowBundle) -> dict:
         "output": {"elements": design.output.elements, "encoding": design.output.encoding.name},
         "labels": list(bundle.network.labels),
         "weight_bits": bundle.network.weight_bits,
+        "host": describe_host(network),
         "stages": stages,
         "bottleneck": design.bottleneck,
         "latency_cycles_predicted": design.latency_cycles,
@@ -59,6 +60,14 @@ def describe_dataflow(bundle: DataflowBundle) -> dict:
         "clock_mhz": bundle.clock_mhz,
         "frames_per_second_predicted": bundle.clock_mhz * 1e6 / design.initiation_interval,
         "luts_estimated": design.luts(),
+    }
+
+
+def describe_host(network: Network) -> dict[str, list[str]]:
+    """What the host does in float32 around the overlay, step by step."""
+    return {
+        "in_front": [str(step) for step in network.quantizer],
+        "behind": [str(step) for step in network.head],
     }
 
 

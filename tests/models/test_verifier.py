@@ -29,7 +29,7 @@ def with_softmax(node: Node, encoding: str = "UINT8") -> dict:
 REFUSALS = {
     "a sample shape of another size": (
         {"sample_shape": (2, 2)},
-        r"small: samples of shape \(2, 2\) do not have 3 elements as input x has",
+        r"small: samples of shape \(2, 2\) become 4 elements, but input x has 3",
     ),
     "an input that is not declared": (
         {"input": "y"},

@@ -222,7 +222,9 @@ def compile_qonnx(
     if changed:
         console.out.print(console.styled(("warning", "yellow"), f": on random samples, {changed}"))
     if checked:
-        console.out.print(f"equal to {qonnx.name} on {checked} random samples, every layer")
+        rounded = network.info.get("rounded")
+        but = f", but for {rounded}, which the file rounds otherwise" if rounded else ""
+        console.out.print(f"equal to {qonnx.name} on {checked} random samples, every layer{but}")
     console.out.print(f"bundle: {output}")
     return {**description, "bundle": str(output), "checked_samples": checked}
 

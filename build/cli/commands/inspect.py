@@ -32,7 +32,12 @@ def inspect(bundle, network, frames) -> dict:
     bitfold inspect iris.bundle
     bitfold inspect offload-16x64.bundle --network iris.onnx --frames 64
     """
-    from bitfold.build.inspect.describe import describe_dataflow, describe_engine, describe_steps
+    from bitfold.build.inspect.describe import (
+        describe_dataflow,
+        describe_engine,
+        describe_host,
+        describe_steps,
+    )
     from bitfold.build.workflows.networks import find_network
     from bitfold.overlays.bundle import Bundle, DataflowBundle
 
@@ -46,7 +51,10 @@ def inspect(bundle, network, frames) -> dict:
     description = describe_engine(loaded)
     show_engine(description)
     if network:
-        description["steps"] = describe_steps(loaded, find_network(network), frames)
+        found = find_network(network)
+        description["steps"] = describe_steps(loaded, found, frames)
+        description["host"] = describe_host(found)
+        _show_host(description["host"])
         for step in description["steps"]:
             _show_step(step)
     return description
@@ -83,6 +91,7 @@ def show(description: dict) -> None:
         )
     )
     console.out.print(table)
+    _show_host(description["host"])
     console.out.print(
         f"latency {description['latency_cycles_predicted']} cycles; initiation interval "
         f"{description['initiation_interval_predicted']}, set by {description['bottleneck']}"
@@ -96,6 +105,13 @@ def show(description: dict) -> None:
         "LUTs (estimated, not synthesised)"
     )
     console.out.print(f"build {description['build_id']}, network {description['network_id']}")
+
+
+def _show_host(host: dict[str, list[str]]) -> None:
+    places = (("in_front", "in front"), ("behind", "behind"))
+    said = [f"{', '.join(host[key])} {where}" for key, where in places if host[key]]
+    if said:
+        console.out.print(f"on the host: {'; '.join(said)}", highlight=False, soft_wrap=True)
 
 
 def show_engine(description: dict) -> None:

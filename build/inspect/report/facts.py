@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bitfold.build.implement.synthesis.timing import Timing
-from bitfold.build.inspect.describe import describe_dataflow, describe_engine
+from bitfold.build.inspect.describe import describe_dataflow, describe_engine, describe_host
 from bitfold.build.inspect.report.timeline import dataflow_timeline, offload_timeline
 from bitfold.models.checked import checked
 from bitfold.models.cross_validation import CrossValidation, look_up
@@ -349,6 +349,7 @@ def describe(
             "mismatches": wrong,
         },
         "cycles": describe_cycles(rtl or functional, bundle.clock_mhz),
+        "host": describe_host(network),
         "layers": describe_layers(bundle, network),
         "timeline": _counted(timeline, rtl),
         "resources": resources,
