@@ -127,7 +127,7 @@ class _Cutter:
                 operators.check_shape(operation)
             return flow
         if kind in operators.CHOICE:
-            _check_choice(operation)
+            operators.check_choice(operation)
             return replace(flow, chosen=True)
         if kind in operators.AFFINE:
             operators.factor_and_term(operation)
@@ -162,7 +162,7 @@ class _Cutter:
         weights = None
         with self._noting(operation):
             matrix, term = matrix_and_term(operation)
-            initializer, scales = self.source.ancestry(operation.runner.node.input[1])
+            initializer, scales = self._ancestry(operation)
             try:
                 weights = integer_rows(matrix, scales)
             except UnlowerableError as error:
@@ -192,6 +192,18 @@ class _Cutter:
             name = self._name(path, "dense")
             return self._append(Linear(name, flow.value, integers, reals, operation), None)
         return _ANY_SUMS
+
+    def _ancestry(self, operation: Operation) -> tuple[str, list[np.ndarray]]:
+        return self.source.ancestry(operation.runner.node.input[1])
+
+    def _refuse_all(self, layers: Sequence[Operation]) -> None:
+        """Notes layers of a file that quantizes nothing that flows."""
+        error = UnlowerableError(*_NO_INPUT_QUANTIZER)
+        for operation in layers:
+            with self._noting(operation):
+                integer_rows(matrix_and_term(operation)[0], self._ancestry(operation)[1])
+            self._note(operation, error)
+            error = _NOT_QUANTIZED
 
     def _left_to_host(self, operation: Operation, flow: _Flow, error: UnlowerableError) -> _Flow:
         """A layer that can't have integer weights, for the reason that `error` says: it is the
@@ -289,11 +301,7 @@ class _Cutter:
         """The last quantizer ends the integer layers; what is behind it is the head."""
         pending = flow.pending
         if flow.reals is None:
-            first, *others = [o for o in pending if o.kind in operators.DENSE] or [None]
-            if first:
-                self._note(first, UnlowerableError(*_NO_INPUT_QUANTIZER))
-            for operation in others:
-                self._note(operation, _NOT_QUANTIZED)
+            self._refuse_all([o for o in pending if o.kind in operators.DENSE])
             return flow, ()
         by_host = operators.HOST | operators.DENSE
         inside = next((i for i, o in enumerate(pending) if o.kind in by_host), len(pending))
@@ -346,26 +354,6 @@ def _check_bits(integers: Quantizer) -> None:
     if bits > MAX_BITS:
         raise UnlowerableError(
             f"it gives integers of {bits} bits", f"quantize activations to at most {MAX_BITS} bits"
-        )
-
-
-def _check_choice(operation: Operation) -> None:
-    """Raises UnlowerableError unless it is the index of the largest score, the first of equals."""
-    if operation.kind == "ArgMax":
-        axis = operation.attributes.get("axis", 0)
-        plain = not operation.attributes.get("select_last_index", 0)
-    else:
-        axis = operation.attributes.get("axis", -1)
-        wanted = operation.operand(1)
-        count = operation.attributes.get("k", 0) if wanted is None else int(wanted.reshape(-1)[0])
-        indices = operation.runner.node.output[1]
-        plain = (
-            count == 1 and operation.attributes.get("largest", 1) and operation.output == indices
-        )
-    if operation.sample.shape[axis] != operation.sample[0].size or not plain:
-        raise UnlowerableError(
-            "it is not the index of the largest score",
-            "leave it out: the scores are there, and so is the class",
         )
 
 

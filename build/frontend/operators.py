@@ -138,6 +138,26 @@ def check_shape(operation: Operation) -> None:
             )
 
 
+def check_choice(operation: Operation) -> None:
+    """Raises UnlowerableError unless it is the index of the largest score, the first of equals."""
+    if operation.kind == "ArgMax":
+        axis = operation.attributes.get("axis", 0)
+        plain = not operation.attributes.get("select_last_index", 0)
+    else:
+        axis = operation.attributes.get("axis", -1)
+        wanted = operation.operand(1)
+        count = operation.attributes.get("k", 0) if wanted is None else int(wanted.reshape(-1)[0])
+        indices = operation.runner.node.output[1]
+        plain = (
+            count == 1 and operation.attributes.get("largest", 1) and operation.output == indices
+        )
+    if operation.sample.shape[axis] != operation.sample[0].size or not plain:
+        raise UnlowerableError(
+            "it is not the index of the largest score",
+            "leave it out: the scores are there, and so is the class",
+        )
+
+
 def per_feature(operation: Operation, constant: np.ndarray) -> np.ndarray:
     """`constant` as ONNX broadcasts it over a sample: a float64 scalar, or (features,)."""
     constant = np.asarray(constant, np.float64)

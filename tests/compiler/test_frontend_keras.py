@@ -69,11 +69,11 @@ def test_every_quantizer_of_qkeras_that_the_converter_knows_becomes_its_encoding
     ]
 
 
-def test_a_quantizer_that_the_converter_lost_is_missed():
-    with pytest.raises(
-        FrontendError, match=r"(?s)1 node can't be.*MatMul_0 .*say with input_encoding"
-    ):
-        read_qonnx(qkeras("lost_input")[0])
+def test_without_the_quantizer_that_the_converter_lost_the_first_layer_is_the_hosts():
+    path = qkeras("lost_input")[0]
+    assert "MatMul" in [step.kind for step in read_qonnx(path).quantizer]
+    said = read_qonnx(path, input_encoding="UINT8", input_scale=1 / 32)
+    assert [step.kind for step in said.quantizer] == ["Quant"]
 
 
 def test_a_qkeras_model_classifies_on_the_rtl_as_in_qkeras(cache, tmp_path):
