@@ -10,6 +10,7 @@ from cocotb_build import RTL, build, run
 from stored_integers import join
 
 from bitfold.models.ops.softmax import Softmax
+from bitfold.overlays.dataflow.stages.softmax import SOFTMAX_CYCLES
 from bitfold.overlays.program import Head, encode
 
 SOURCES = [
@@ -82,7 +83,7 @@ class Layer:
                 Head.THRESHOLD: self.planes,
                 Head.RAW: 1 + self.planes,
                 Head.ARGMAX: 1 + self.rows + self.planes,
-                Head.SOFTMAX: 4 * self.rows + 14 + self.planes,
+                Head.SOFTMAX: 4 * self.rows + SOFTMAX_CYCLES + self.planes,
             }[self.head],
         }
 

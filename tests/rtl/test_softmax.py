@@ -9,6 +9,7 @@ from stored_integers import Stored, bipolar, signed, unsigned
 from stream_case import StreamCase, judge, steady
 
 from bitfold.models.ops.softmax import Softmax, scaled
+from bitfold.overlays.dataflow.stages.softmax import SOFTMAX_CYCLES
 
 SOURCES = [*sorted((RTL / "common").glob("softmax*.sv")), RTL / "dataflow" / "softmax.sv"]
 
@@ -45,7 +46,7 @@ def test_shares_are_those_of_the_integer_reference(rows, x: Stored, form):
         [x.beats(frame, 1) for frame in frames],
         shares.tolist(),
         taken=steady(len(frames) * rows),
-        given=steady(len(frames) * rows, start=rows - 1 + 2 * rows + 14),
+        given=steady(len(frames) * rows, start=rows - 1 + 2 * rows + SOFTMAX_CYCLES),
         busy_cycles=rows,
     )
     parameters = {

@@ -10,7 +10,7 @@ import numpy as np
 from bitfold.overlays.dataflow.cost import memory_luts
 from bitfold.overlays.dataflow.stages.stage import Stage, encoding_code
 
-SOFTMAX_CYCLES = 14
+SOFTMAX_CYCLES = 20
 """From a softmax's last score to its first share, beside two passes over the classes."""
 
 

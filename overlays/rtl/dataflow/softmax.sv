@@ -1,6 +1,6 @@
 // Shares of 255 of ROWS scores, one a beat, as softmax_unit.sv makes them.
 //
-// Latency: 2 * ROWS + 14 cycles from a frame's last score to its first share. One beat a cycle.
+// Latency: 2 * ROWS + 20 cycles from a frame's last score to its first share. One beat a cycle.
 `default_nettype none
 
 module softmax #(
