@@ -16,7 +16,7 @@ from bitfold.overlays.dataflow.link import Link
 from bitfold.overlays.dataflow.stages import Stage
 from bitfold.overlays.packing import FrameLayout
 
-SHELL_CYCLES = 6
+SHELL_CYCLES = 8
 """What a call takes beside its parts: start, the first address, a register, the last answer."""
 SETTLING_FRAMES = 10_000
 """After how many frames at most each moves as the one before did; some dozens are usual."""

@@ -16,7 +16,11 @@ from bitfold.runtime.offload.assembler import Layer, Program
 from bitfold.runtime.offload.steps import EngineStep, Step
 
 # Cycles from a command to its first beat, beside the memory's latency.
-READ_CYCLES = 2
+READ_CYCLES = 3
+# From a command to the first beat that the writer takes.
+WRITE_CYCLES = 3
+# From the last answer to the end of a call.
+END_CYCLES = 2
 # From a step's issue to its sum at the drain.
 ARRAY_CYCLES = 4
 # The serial multiplier behind frames times beats, its start and its command.
@@ -128,7 +132,7 @@ def schedule(engine: Engine, program: Program, frames: int, memory_latency_cycle
         ends = result + drain + 1
         array = ends + 1
         if i == len(program.layers) - 1:
-            ends += MULTIPLY_CYCLES + 2 + frames * program.output.beats
+            ends += MULTIPLY_CYCLES + WRITE_CYCLES + frames * program.output.beats
         layers.append(
             LayerSchedule(
                 layer.name,
@@ -140,7 +144,7 @@ def schedule(engine: Engine, program: Program, frames: int, memory_latency_cycle
                 tuple(blocks),
             )
         )
-    return Schedule(tuple(layers), frames, ends + memory_latency_cycles + 1)
+    return Schedule(tuple(layers), frames, ends + memory_latency_cycles + END_CYCLES)
 
 
 def batch_cycles(

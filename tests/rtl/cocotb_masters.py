@@ -132,26 +132,38 @@ async def an_abort_at_any_moment_leaves_the_bus_clean_for_other_commands(dut):
 
 
 @test
-async def a_command_is_legal_when_it_is_aligned_and_ends_below_4_gib(dut):
-    await Bench.start(dut)
-    for side in ("read", "write"):
-        legal = getattr(dut, f"{side}_legal")
-        for address, beats, expected in (
-            (0, 1, 1),
-            (4, 1, 0),
-            (1, 1, 0),
-            (0xFFFFFFF0, 1, 1),
-            (0xFFFFFFF0, 2, 0),
-            (0xFFFFFFF8, 1, 0),
-            (0, (1 << 29) - 1, 1),
-            (8, (1 << 29) - 1, 0),
-            (0x80000000, (1 << 28) - 1, 1),
-            (0x80000000, 1 << 28, 0),
+async def a_command_that_is_empty_not_aligned_or_ends_beyond_4_gib_is_refused_before_it_moves(dut):
+    bench = await Bench.start(dut)
+    for side, port in (("read", "ar"), ("write", "aw")):
+        refused = getattr(dut, f"{side}_refused")
+        for address, beats, legal in (
+            (0, 1, True),
+            (4, 1, False),
+            (1, 1, False),
+            (0xFFFFFFF0, 1, True),
+            (0xFFFFFFF0, 2, False),
+            (0xFFFFFFF8, 1, False),
+            (0, (1 << 29) - 1, True),
+            (8, (1 << 29) - 1, False),
+            (0x80000000, (1 << 28) - 1, True),
+            (0x80000000, 1 << 28, False),
+            (1 << 32, 1, False),
+            (0x1000, 0, False),
         ):
-            getattr(dut, f"{side}_address").value = address
-            getattr(dut, f"{side}_beats").value = beats
-            await ClockCycles(dut.aclk, 2)
-            assert legal.value == expected, (side, hex(address), beats)
+            await bench.give(side, [(address, beats)])
+            said, offered = [], []
+            for _ in range(5):
+                await RisingEdge(dut.aclk)
+                said.append(int(refused.value))
+                offered.append(int(getattr(dut, f"m_axi_mem_{port}valid").value))
+            case = side, hex(address), beats
+            assert said == [0, int(not legal), 0, 0, 0], case
+            assert offered[:2] == [0, 0] and offered[2] == legal, case
+            assert legal or not any(offered), case
+            dut.aborted.value = 1
+            await bench.drain()
+            dut.aborted.value = 0
+            await ClockCycles(dut.aclk, 1)
 
 
 @test

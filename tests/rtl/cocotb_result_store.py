@@ -28,6 +28,7 @@ class Bench:
         self.moved: list[int] = []  # cycles
         self.frames, self.failures = 0, set()
         self.waiting = None
+        self.refusals = [0, 0]  # in this cycle and the next
 
     async def start(self) -> None:
         cocotb.start_soon(Clock(self.dut.aclk, 10, unit="ns").start())
@@ -41,15 +42,17 @@ class Bench:
         """One clock cycle; notes what happens in it, and answers a read in the next."""
         dut = self.dut
         dut.command_ready.value = int(self.rng.random() >= self.share)
-        dut.m_axis_tready.value = int(self.rng.random() >= self.share)
+        hesitates = self.rng.random() < self.share
+        dut.m_axis_tready.value = int(bool(self.commands) and not hesitates)
+        dut.command_refused.value = self.refusals.pop(0)
         await Timer(1, "ns")
-        dut.command_legal.value = int(
-            int(dut.command_address.value) % 8 == 0
-            and int(dut.command_address.value) + 8 * int(dut.command_beats.value) < 2**32
-        )
-        await Timer(1, "ns")
+        refused = False
         if int(dut.command_valid.value) and int(dut.command_ready.value):
-            self.commands.append([int(dut.command_address.value), int(dut.command_beats.value)])
+            address, beats = int(dut.command_address.value), int(dut.command_beats.value)
+            refused = address % 8 != 0 or address + 8 * beats >= 2**32
+            if not refused:
+                self.commands.append([address, beats])
+        self.refusals.append(int(refused))
         valid, ready = int(dut.m_axis_tvalid.value), int(dut.m_axis_tready.value)
         beat = int(dut.m_axis_tdata.value) if valid else None
         assert self.waiting is None or beat == self.waiting, "a waiting beat changed or went away"
@@ -109,6 +112,7 @@ async def what_does_not_fit_is_told_and_nothing_leaves(dut):
         assert not bench.beats
         dut.aresetn.value = 0
         await bench.tick()
+        bench.clear()  # a beat that nobody takes goes with the reset
         dut.aresetn.value = 1
         await bench.tick()
         assert int(dut.idle.value)

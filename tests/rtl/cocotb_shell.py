@@ -6,6 +6,7 @@ import cocotb
 from cocotb.triggers import ClockCycles
 from shell_bench import BUILD_ID, INPUT_BEATS, OUTPUT_BEATS, Bench, Call
 
+from bitfold.overlays.dataflow.design import SHELL_CYCLES
 from bitfold.overlays.registers import ABI_VERSION, MAGIC, REGISTERS, TABLE, Kind
 
 # The steps in which the shell multiplies FRAMES by the beats of a frame.
@@ -93,14 +94,14 @@ async def cycles_and_stamps_are_those_of_the_bus(dut):
         dut.latency.value = latency
         await bench.run(bench.random_call(bench.rng.randint(1, 9)))
         moves = bench.monitor.moves
-        begin = moves["start"][0] + 1  # cycle 0 of the call
-        assert moves["ar_offer"][0] - begin == STEPS + 2
-        assert moves["aw_offer"][0] - begin == STEPS + 2
+        begin = moves["start"][0] + 2  # cycle 0 of the call
+        assert moves["ar_offer"][0] - begin == STEPS + 3
+        assert moves["aw_offer"][0] - begin == STEPS + 3
         assert moves["core_in"] == [cycle + 1 for cycle in moves["r"]]
         assert moves["w"] == [cycle + 1 for cycle in moves["core_out"]]
         cycles = (await bench.read(REGISTERS.CYCLES_HIGH)) << 32
         cycles += await bench.read(REGISTERS.CYCLES_LOW)
-        assert cycles == moves["b"][-1] - begin + 2
+        assert cycles == moves["b"][-1] - begin + 3
         first_in = await bench.read(REGISTERS.FIRST_IN)
         first_out = await bench.read(REGISTERS.FIRST_OUT)
         assert first_in == moves["core_in"][0] - begin
@@ -112,7 +113,8 @@ async def cycles_and_stamps_are_those_of_the_bus(dut):
             read_latency = moves["r"][0] - moves["ar_offer"][0]
             write_latency = moves["b"][-1] - moves["w"][-1]
             frames = len(moves["frame_out"])
-            assert cycles == STEPS + read_latency + latency + frames - 1 + write_latency + 6
+            core = latency + frames - 1
+            assert cycles == SHELL_CYCLES + STEPS + read_latency + core + write_latency
 
 
 @test

@@ -174,9 +174,9 @@ async def the_watchdog_waits_for_exactly_its_limit(dut):
         await bench.begin(bench.random_call(1), watchdog=setting)
         assert await bench.end() == ErrorCode.WATCHDOG
         moves = bench.monitor.moves
-        # The silent cycles, the one that expires, one to load the first beat that writes nothing.
+        # The silent cycles, three to find out and abort, two to load a beat that writes nothing.
         last_move = max(moves[port][-1] for port in ("core_in", "aw", "ar"))
-        assert moves["w"][0] - last_move == limit + 3
+        assert moves["w"][0] - last_move == limit + 5
 
 
 @test

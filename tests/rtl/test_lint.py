@@ -22,7 +22,7 @@ PACKAGE = SHELL / "bitfold_registers_pkg.sv"
 SHELL_SOURCES = [
     PACKAGE,
     *sorted(set(SHELL.glob("*.sv")) - {PACKAGE}),
-    RTL / "common" / "stable_beat.sv",
+    *(RTL / "common" / f"{name}.sv" for name in ("stable_beat", "stream_register")),
 ]
 STREAM_SOURCES = [
     *sorted((RTL / "common").glob("*.sv")),

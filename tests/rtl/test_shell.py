@@ -8,7 +8,7 @@ PACKAGE = SHELL / "bitfold_registers_pkg.sv"
 SOURCES = [
     PACKAGE,
     *sorted(set(SHELL.glob("*.sv")) - {PACKAGE}),
-    RTL / "common" / "stable_beat.sv",
+    *(RTL / "common" / f"{name}.sv" for name in ("stable_beat", "stream_register")),
 ]
 HARNESS = [ROOT / "tests" / "rtl" / name for name in ("loopback_core.sv", "shell_harness.sv")]
 

@@ -95,8 +95,8 @@ module bitfold_top (
 
   // Memory to engine.
 
-  logic read_valid, read_ready, read_legal, reader_idle, read_error, owed_read_data;
-  logic [31:0] read_address;
+  logic read_valid, read_ready, read_refused, reader_idle, read_error, owed_read_data;
+  logic [32:0] read_address;
   logic [28:0] read_beats;
   logic [63:0] to_engine_tdata, from_engine_tdata;
   logic to_engine_tvalid, to_engine_tready, from_engine_tvalid, from_engine_tready;
@@ -106,7 +106,7 @@ module bitfold_top (
       .command_ready(read_ready),
       .command_address(read_address),
       .command_beats(read_beats),
-      .command_legal(read_legal),
+      .refused(read_refused),
       .idle(reader_idle),
       .error(read_error),
       .owed_data(owed_read_data),
@@ -118,9 +118,9 @@ module bitfold_top (
 
   // Engine to memory.
 
-  logic write_valid, write_ready, write_legal, writer_idle, write_error;
+  logic write_valid, write_ready, write_refused, writer_idle, write_error;
   logic owed_write_data, owed_write_answer;
-  logic [31:0] write_address;
+  logic [32:0] write_address;
   logic [28:0] write_beats;
 
   axi_writer writer (
@@ -128,7 +128,7 @@ module bitfold_top (
       .command_ready(write_ready),
       .command_address(write_address),
       .command_beats(write_beats),
-      .command_legal(write_legal),
+      .refused(write_refused),
       .idle(writer_idle),
       .error(write_error),
       .owed_data(owed_write_data),

@@ -23,9 +23,9 @@ module program_loader #(
 
     output logic        command_valid,
     input  wire         command_ready,
-    output logic [31:0] command_address,
+    output logic [32:0] command_address,
     output logic [28:0] command_beats,
-    input  wire         command_legal,
+    input  wire         command_refused,  // one cycle: the memory has no room for the last one
     input  wire  [63:0] s_axis_tdata,
     input  wire         s_axis_tvalid,
     output logic        s_axis_tready,
@@ -158,10 +158,9 @@ module program_loader #(
   end
   wire commands = state == FETCH || state == INPUT_COMMAND || state == OFFER;
   wire bad_length = program_length == '0 || program_length > 32'(LAYERS) || frames == '0;
-  wire refused = commands && (!command_legal || address[32]);
   wire too_many_frames = state == INPUT_COMMAND && (product_too_large || product == '0);
-  assign command_address = address[31:0];
-  assign command_valid = running && commands && !refused && !too_many_frames
+  assign command_address = address;
+  assign command_valid = running && commands && !too_many_frames
       && !(state == FETCH && bad_length);
   wire command_given = command_valid && command_ready;
 
@@ -193,9 +192,9 @@ module program_loader #(
     end else if (running && too_many_frames) begin
       failed = 1'b1;
       failure = bitfold_registers_pkg::ERROR_BAD_FRAMES;
-    end else if (running && refused) begin
+    end else if (running && command_refused) begin
       failed = 1'b1;
-      failure = state == INPUT_COMMAND ? bitfold_registers_pkg::ERROR_BAD_ADDRESS
+      failure = state == INPUT ? bitfold_registers_pkg::ERROR_BAD_ADDRESS
                                        : bitfold_registers_pkg::ERROR_BAD_PROGRAM_ADDRESS;
     end else if (state == CHECK && (bad_opcode || bad_size || bad_address)) begin
       failed = 1'b1;

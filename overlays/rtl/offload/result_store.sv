@@ -23,9 +23,9 @@ module result_store #(
 
     output wire         command_valid,
     input  wire         command_ready,
-    output wire  [31:0] command_address,
+    output wire  [32:0] command_address,
     output wire  [28:0] command_beats,
-    input  wire         command_legal,
+    input  wire         command_refused,  // one cycle: the memory has no room for the last one
     output wire  [63:0] m_axis_tdata,
     output wire         m_axis_tvalid,
     input  wire         m_axis_tready,
@@ -65,16 +65,15 @@ module result_store #(
   wire [32:0] address = {1'b0, destination} + {1'b0, layer.output_offset};
   wire [32:0] end_beat = {4'd0, layer.output_offset[31:3]} + {4'd0, product};
   wire too_large = product_too_large || product == '0 || end_beat > {1'b0, destination_beats};
-  wire refused = too_large || address[32] || !command_legal;
   wire beat_taken = m_axis_tvalid && m_axis_tready;
   wire last_beat = beat + 16'd1 >= plane_beats;
   wire word_ends = last_beat || slice == SLICE_BITS'(SLICES - 1);
 
-  assign command_valid = !idle && state == COMMAND && !refused;
-  assign command_address = address[31:0];
+  assign command_valid = !idle && state == COMMAND && !too_large;
+  assign command_address = address;
   assign command_beats = product;
-  assign failed = !idle && state == COMMAND && refused;
-  assign failure = too_large ? bitfold_registers_pkg::ERROR_BAD_SIZE
+  assign failed = !idle && (state == COMMAND ? too_large : command_refused);
+  assign failure = state == COMMAND ? bitfold_registers_pkg::ERROR_BAD_SIZE
                              : bitfold_registers_pkg::ERROR_BAD_ADDRESS;
 
   assign read = !idle && state == STREAM && (!held || (beat_taken && word_ends));

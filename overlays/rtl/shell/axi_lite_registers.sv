@@ -2,7 +2,7 @@
 //
 // Every access is answered with OKAY: a Zynq turns an error answer into a bus error that ends the
 // program. An address without a register reads 0; a write to it, to a read-only register, or to a
-// setting while a call runs changes nothing. A write takes two cycles and a read two, at least.
+// setting while a call runs changes nothing. A write takes two cycles and a read four, at least.
 `default_nettype none
 
 module axi_lite_registers #(
@@ -60,7 +60,7 @@ module axi_lite_registers #(
 
     // The layers' part of the map, from 0x100 on.
     output logic [ 9:0] layer_index,
-    input  wire  [31:0] layer_count
+    input  wire  [31:0] layer_count  // in the next cycle; 0 for an index beyond the layers
 );
 
   generate
@@ -75,44 +75,50 @@ module axi_lite_registers #(
 
   logic irq_enable, irq_pending;
 
-  // Address and data are taken together, in the cycle after both stand, and then answered.
-  logic write;
-  wire [11:0] write_address = {s_axi_ctrl_awaddr[11:2], 2'b00};
-  wire [11:0] read_address = {s_axi_ctrl_araddr[11:2], 2'b00};
-  wire read = s_axi_ctrl_arvalid && s_axi_ctrl_arready;
+  // Address and data are taken together, in the cycle after both stand, then answered while they
+  // are decoded. Nobody can read before the answer, nor write again before it is decoded.
+  logic take, write, to_control, to_irq;
+  logic [11:0] write_address;
+  logic [9:0] read_word;  // its number, four bytes each
+  logic [31:0] write_data;
+  logic [3:0] write_strobe;
+  wire [11:0] taken_address = {s_axi_ctrl_awaddr[11:2], 2'b00};
   wire [3:0] unused_inputs = {s_axi_ctrl_awaddr[1:0], s_axi_ctrl_araddr[1:0]};
 
-  assign s_axi_ctrl_awready = write;
-  assign s_axi_ctrl_wready = write;
+  assign s_axi_ctrl_awready = take;
+  assign s_axi_ctrl_wready = take;
   assign s_axi_ctrl_bresp = 2'b00;
-  assign s_axi_ctrl_arready = !s_axi_ctrl_rvalid;
   assign s_axi_ctrl_rresp = 2'b00;
 
-  wire write_command = write && write_address == bitfold_registers_pkg::CONTROL_OFFSET &&
-      s_axi_ctrl_wstrb[0];
-  wire write_irq = write && write_address == bitfold_registers_pkg::IRQ_PENDING_OFFSET &&
-      s_axi_ctrl_wstrb[0];
+  wire write_command = write && to_control && write_strobe[0];
+  wire write_irq = write && to_irq && write_strobe[0];
 
-  assign soft_reset = write_command &&
-      s_axi_ctrl_wdata[bitfold_registers_pkg::CONTROL_SOFT_RESET_BIT];
+  assign soft_reset = write_command && write_data[bitfold_registers_pkg::CONTROL_SOFT_RESET_BIT];
   assign start = write_command && !soft_reset &&
-      s_axi_ctrl_wdata[bitfold_registers_pkg::CONTROL_START_BIT];
+      write_data[bitfold_registers_pkg::CONTROL_START_BIT];
 
   always_ff @(posedge aclk) begin
-    write <= s_axi_ctrl_awvalid && s_axi_ctrl_wvalid && !write &&
+    take <= s_axi_ctrl_awvalid && s_axi_ctrl_wvalid && !take &&
         (!s_axi_ctrl_bvalid || s_axi_ctrl_bready);
-    if (write) s_axi_ctrl_bvalid <= 1'b1;
+    if (take) s_axi_ctrl_bvalid <= 1'b1;
     else if (s_axi_ctrl_bready) s_axi_ctrl_bvalid <= 1'b0;
 
-    if (write_command)
-      irq_enable <= s_axi_ctrl_wdata[bitfold_registers_pkg::CONTROL_IRQ_ENABLE_BIT];
+    write <= take;
+    write_address <= taken_address;
+    write_data <= s_axi_ctrl_wdata;
+    write_strobe <= s_axi_ctrl_wstrb;
+    to_control <= taken_address == bitfold_registers_pkg::CONTROL_OFFSET;
+    to_irq <= taken_address == bitfold_registers_pkg::IRQ_PENDING_OFFSET;
+
+    if (write_command) irq_enable <= write_data[bitfold_registers_pkg::CONTROL_IRQ_ENABLE_BIT];
     if (soft_reset) irq_pending <= 1'b0;
     else if (ends) irq_pending <= 1'b1;
-    else if (write_irq && s_axi_ctrl_wdata[bitfold_registers_pkg::IRQ_PENDING_DONE_BIT])
+    else if (write_irq && write_data[bitfold_registers_pkg::IRQ_PENDING_DONE_BIT])
       irq_pending <= 1'b0;
     irq <= irq_pending && irq_enable;
 
     if (!aresetn) begin
+      take <= 1'b0;
       write <= 1'b0;
       s_axi_ctrl_bvalid <= 1'b0;
       irq_enable <= 1'b0;
@@ -125,14 +131,14 @@ module axi_lite_registers #(
 
   always_ff @(posedge aclk) begin
     for (int lane = 0; lane < 4; lane++) begin
-      if (write_setting && s_axi_ctrl_wstrb[lane]) begin
+      if (write_setting && write_strobe[lane]) begin
         case (write_address)
-          bitfold_registers_pkg::SOURCE_OFFSET: source[8*lane+:8] <= s_axi_ctrl_wdata[8*lane+:8];
+          bitfold_registers_pkg::SOURCE_OFFSET: source[8*lane+:8] <= write_data[8*lane+:8];
           bitfold_registers_pkg::DESTINATION_OFFSET:
-          destination[8*lane+:8] <= s_axi_ctrl_wdata[8*lane+:8];
-          bitfold_registers_pkg::FRAMES_OFFSET: frames[8*lane+:8] <= s_axi_ctrl_wdata[8*lane+:8];
+          destination[8*lane+:8] <= write_data[8*lane+:8];
+          bitfold_registers_pkg::FRAMES_OFFSET: frames[8*lane+:8] <= write_data[8*lane+:8];
           bitfold_registers_pkg::WATCHDOG_OFFSET:
-          watchdog_limit[8*lane+:8] <= s_axi_ctrl_wdata[8*lane+:8];
+          watchdog_limit[8*lane+:8] <= write_data[8*lane+:8];
           default: ;
         endcase
       end
@@ -150,14 +156,14 @@ module axi_lite_registers #(
     if (KIND == bitfold_registers_pkg::KIND_OFFLOAD) begin : with_program
       always_ff @(posedge aclk) begin
         for (int lane = 0; lane < 4; lane++) begin
-          if (write_setting && s_axi_ctrl_wstrb[lane]) begin
+          if (write_setting && write_strobe[lane]) begin
             case (write_address)
               bitfold_registers_pkg::PROGRAM_ADDRESS_OFFSET:
-              program_address[8*lane+:8] <= s_axi_ctrl_wdata[8*lane+:8];
+              program_address[8*lane+:8] <= write_data[8*lane+:8];
               bitfold_registers_pkg::PROGRAM_LENGTH_OFFSET:
-              program_length[8*lane+:8] <= s_axi_ctrl_wdata[8*lane+:8];
+              program_length[8*lane+:8] <= write_data[8*lane+:8];
               bitfold_registers_pkg::DESTINATION_BEATS_OFFSET:
-              destination_beats[8*lane+:8] <= s_axi_ctrl_wdata[8*lane+:8];
+              destination_beats[8*lane+:8] <= write_data[8*lane+:8];
               default: ;
             endcase
           end
@@ -176,9 +182,12 @@ module axi_lite_registers #(
     end
   endgenerate
 
-  logic [31:0] status, read_data;
+  // A read is taken, looked up in either half of the table, and answered.
+  logic look_up, answer;
+  logic [31:0][31:0] words;  // words by number
+  logic [31:0] status, low, high;
 
-  assign layer_index = read_address[11:2] - bitfold_registers_pkg::LAYER_BUSY_OFFSET[11:2];
+  assign layer_index = read_word - bitfold_registers_pkg::LAYER_BUSY_OFFSET[11:2];
 
   always_comb begin
     status = '0;
@@ -188,53 +197,61 @@ module axi_lite_registers #(
     status[bitfold_registers_pkg::STATUS_ERROR_LOW+:bitfold_registers_pkg::STATUS_ERROR_WIDTH] =
         error;
 
-    read_data = '0;
-    case (read_address)
-      bitfold_registers_pkg::MAGIC_OFFSET: read_data = bitfold_registers_pkg::MAGIC_VALUE;
-      bitfold_registers_pkg::ABI_VERSION_OFFSET:
-      read_data = bitfold_registers_pkg::ABI_VERSION_VALUE;
-      bitfold_registers_pkg::KIND_OFFSET: read_data = KIND;
-      bitfold_registers_pkg::LAYERS_OFFSET: read_data = 32'(LAYERS);
-      bitfold_registers_pkg::BUILD_ID_0_OFFSET: read_data = build_id[31:0];
-      bitfold_registers_pkg::BUILD_ID_1_OFFSET: read_data = build_id[63:32];
-      bitfold_registers_pkg::BUILD_ID_2_OFFSET: read_data = build_id[95:64];
-      bitfold_registers_pkg::BUILD_ID_3_OFFSET: read_data = build_id[127:96];
-      bitfold_registers_pkg::CONTROL_OFFSET:
-      read_data[bitfold_registers_pkg::CONTROL_IRQ_ENABLE_BIT] = irq_enable;
-      bitfold_registers_pkg::STATUS_OFFSET: read_data = status;
-      bitfold_registers_pkg::IRQ_PENDING_OFFSET:
-      read_data[bitfold_registers_pkg::IRQ_PENDING_DONE_BIT] = irq_pending;
-      bitfold_registers_pkg::SOURCE_OFFSET: read_data = source;
-      bitfold_registers_pkg::DESTINATION_OFFSET: read_data = destination;
-      bitfold_registers_pkg::FRAMES_OFFSET: read_data = frames;
-      bitfold_registers_pkg::PROGRAM_ADDRESS_OFFSET: read_data = program_address;
-      bitfold_registers_pkg::PROGRAM_LENGTH_OFFSET: read_data = program_length;
-      bitfold_registers_pkg::DESTINATION_BEATS_OFFSET: read_data = destination_beats;
-      bitfold_registers_pkg::WATCHDOG_OFFSET: read_data = watchdog_limit;
-      bitfold_registers_pkg::CYCLES_LOW_OFFSET: read_data = cycles[31:0];
-      bitfold_registers_pkg::CYCLES_HIGH_OFFSET: read_data = cycles[63:32];
-      bitfold_registers_pkg::FRAMES_IN_OFFSET: read_data = frames_in;
-      bitfold_registers_pkg::FRAMES_OUT_OFFSET: read_data = frames_out;
-      bitfold_registers_pkg::INPUT_BEATS_OFFSET: read_data = 32'(INPUT_BEATS);
-      bitfold_registers_pkg::OUTPUT_BEATS_OFFSET: read_data = 32'(OUTPUT_BEATS);
-      bitfold_registers_pkg::FIRST_IN_OFFSET: read_data = first_in;
-      bitfold_registers_pkg::FIRST_OUT_OFFSET: read_data = first_out;
-      bitfold_registers_pkg::LAST_OUT_OFFSET: read_data = last_out;
-      bitfold_registers_pkg::STALLED_PORTS_OFFSET: read_data = stalled_ports;
-      default:
-      if (read_address >= bitfold_registers_pkg::LAYER_BUSY_OFFSET) read_data = layer_count;
-    endcase
+    words = '0;
+    words[bitfold_registers_pkg::MAGIC_OFFSET[6:2]] = bitfold_registers_pkg::MAGIC_VALUE;
+    words[bitfold_registers_pkg::ABI_VERSION_OFFSET[6:2]] =
+        bitfold_registers_pkg::ABI_VERSION_VALUE;
+    words[bitfold_registers_pkg::KIND_OFFSET[6:2]] = KIND;
+    words[bitfold_registers_pkg::LAYERS_OFFSET[6:2]] = 32'(LAYERS);
+    words[bitfold_registers_pkg::BUILD_ID_0_OFFSET[6:2]] = build_id[31:0];
+    words[bitfold_registers_pkg::BUILD_ID_1_OFFSET[6:2]] = build_id[63:32];
+    words[bitfold_registers_pkg::BUILD_ID_2_OFFSET[6:2]] = build_id[95:64];
+    words[bitfold_registers_pkg::BUILD_ID_3_OFFSET[6:2]] = build_id[127:96];
+    words[bitfold_registers_pkg::CONTROL_OFFSET[6:2]]
+        [bitfold_registers_pkg::CONTROL_IRQ_ENABLE_BIT] = irq_enable;
+    words[bitfold_registers_pkg::STATUS_OFFSET[6:2]] = status;
+    words[bitfold_registers_pkg::IRQ_PENDING_OFFSET[6:2]]
+        [bitfold_registers_pkg::IRQ_PENDING_DONE_BIT] = irq_pending;
+    words[bitfold_registers_pkg::SOURCE_OFFSET[6:2]] = source;
+    words[bitfold_registers_pkg::DESTINATION_OFFSET[6:2]] = destination;
+    words[bitfold_registers_pkg::FRAMES_OFFSET[6:2]] = frames;
+    words[bitfold_registers_pkg::PROGRAM_ADDRESS_OFFSET[6:2]] = program_address;
+    words[bitfold_registers_pkg::PROGRAM_LENGTH_OFFSET[6:2]] = program_length;
+    words[bitfold_registers_pkg::DESTINATION_BEATS_OFFSET[6:2]] = destination_beats;
+    words[bitfold_registers_pkg::WATCHDOG_OFFSET[6:2]] = watchdog_limit;
+    words[bitfold_registers_pkg::CYCLES_LOW_OFFSET[6:2]] = cycles[31:0];
+    words[bitfold_registers_pkg::CYCLES_HIGH_OFFSET[6:2]] = cycles[63:32];
+    words[bitfold_registers_pkg::FRAMES_IN_OFFSET[6:2]] = frames_in;
+    words[bitfold_registers_pkg::FRAMES_OUT_OFFSET[6:2]] = frames_out;
+    words[bitfold_registers_pkg::INPUT_BEATS_OFFSET[6:2]] = 32'(INPUT_BEATS);
+    words[bitfold_registers_pkg::OUTPUT_BEATS_OFFSET[6:2]] = 32'(OUTPUT_BEATS);
+    words[bitfold_registers_pkg::FIRST_IN_OFFSET[6:2]] = first_in;
+    words[bitfold_registers_pkg::FIRST_OUT_OFFSET[6:2]] = first_out;
+    words[bitfold_registers_pkg::LAST_OUT_OFFSET[6:2]] = last_out;
+    words[bitfold_registers_pkg::STALLED_PORTS_OFFSET[6:2]] = stalled_ports;
   end
 
+  wire in_table = read_word[9:5] == '0;
+  assign s_axi_ctrl_arready = !look_up && !answer && !s_axi_ctrl_rvalid;
+
   always_ff @(posedge aclk) begin
-    if (read) begin
+    look_up <= s_axi_ctrl_arvalid && s_axi_ctrl_arready;
+    if (s_axi_ctrl_arready) read_word <= s_axi_ctrl_araddr[11:2];
+    answer <= look_up;
+    low <= words[{1'b0, read_word[3:0]}];
+    high <= words[{1'b1, read_word[3:0]}];
+    if (answer) begin
       s_axi_ctrl_rvalid <= 1'b1;
-      s_axi_ctrl_rdata <= read_data;
+      s_axi_ctrl_rdata <= in_table ? (read_word[4] ? high : low) : layer_count;
     end else if (s_axi_ctrl_rready) begin
       s_axi_ctrl_rvalid <= 1'b0;
     end
 
-    if (!aresetn) s_axi_ctrl_rvalid <= 1'b0;
+    if (!aresetn) begin
+      look_up <= 1'b0;
+      answer <= 1'b0;
+      s_axi_ctrl_rvalid <= 1'b0;
+    end
   end
 
   stable_beat #(.WIDTH(1)) b_is_stable (

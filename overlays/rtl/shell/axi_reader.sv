@@ -13,9 +13,9 @@ module axi_reader #(
 
     input  wire         command_valid,
     output logic        command_ready,
-    input  wire  [31:0] command_address,
-    input  wire  [28:0] command_beats,    // 1 or more
-    output logic        command_legal,    // as in axi_burst_splitter
+    input  wire  [32:0] command_address,
+    input  wire  [28:0] command_beats,
+    output logic        refused,          // as in axi_burst_splitter, which says what is legal
 
     input  wire  abort,
     output logic idle,         // every command is done, nothing is owed by the bus
@@ -69,7 +69,7 @@ module axi_reader #(
       .command_ready,
       .command_address,
       .command_beats,
-      .command_legal,
+      .refused,
       .room(outstanding != COUNT_BITS'(OUTSTANDING)),
       .stop(drain),
       .issue,

@@ -14,9 +14,9 @@ module axi_writer #(
 
     input  wire         command_valid,
     output logic        command_ready,
-    input  wire  [31:0] command_address,
-    input  wire  [28:0] command_beats,    // 1 or more
-    output logic        command_legal,    // as in axi_burst_splitter
+    input  wire  [32:0] command_address,
+    input  wire  [28:0] command_beats,
+    output logic        refused,          // as in axi_burst_splitter, which says what is legal
 
     input  wire  abort,
     output logic idle,         // every command is done, its last write answered
@@ -68,11 +68,12 @@ module axi_writer #(
   logic [3:0] lengths[OUTSTANDING];
   logic [COUNT_BITS-1:0] pushed, popped;
   logic [3:0] beat;  // of the ring's oldest burst
-  logic strobe;
+  logic [COUNT_BITS-1:0] passed;  // bursts whose data the memory has, and which it has not answered
+  logic strobe, w_ready;
 
   wire drain = abort || error;
   assign owed_data = pushed != popped;
-  wire load = owed_data && (drain || s_axis_tvalid) && (!m_axi_mem_wvalid || m_axi_mem_wready);
+  wire load = owed_data && (drain || s_axis_tvalid) && w_ready;
   wire load_last = beat == lengths[popped[INDEX_BITS-1:0]];
   wire answered = m_axi_mem_bvalid && m_axi_mem_bready;
   wire [1:0] unused_inputs = {m_axi_mem_bid, m_axi_mem_bresp[0]};
@@ -84,7 +85,7 @@ module axi_writer #(
       .command_ready,
       .command_address,
       .command_beats,
-      .command_legal,
+      .refused,
       .room(outstanding != COUNT_BITS'(OUTSTANDING)),
       .stop(drain),
       .issue,
@@ -107,12 +108,26 @@ module axi_writer #(
   assign m_axi_mem_wstrb = {8{strobe}};
   assign m_axi_mem_bready = 1'b1;
 
-  assign s_axis_tready = owed_data && !drain && (!m_axi_mem_wvalid || m_axi_mem_wready);
+  assign s_axis_tready = owed_data && !drain && w_ready;
+
+  // Data is registered, so that a beat on offer stays as it is when an abort resets the core, and
+  // the memory's ready does not reach into the core.
+  stream_register #(
+      .WIDTH(66)
+  ) to_memory (
+      .aclk,
+      .aresetn,
+      .s_axis_tdata({!drain, load_last, s_axis_tdata}),
+      .s_axis_tvalid(load),
+      .s_axis_tready(w_ready),
+      .m_axis_tdata({strobe, m_axi_mem_wlast, m_axi_mem_wdata}),
+      .m_axis_tvalid(m_axi_mem_wvalid),
+      .m_axis_tready(m_axi_mem_wready)
+  );
 
   assign idle = !active && outstanding == '0;
-  // Of the committed bursts: some have passed the ring and the output, the first with its address.
-  assign owed_answer = outstanding != COUNT_BITS'(m_axi_mem_awvalid) &&
-      outstanding != pushed - popped + COUNT_BITS'(m_axi_mem_wvalid && m_axi_mem_wlast);
+  // The memory has the data of a burst, and the address of the first.
+  assign owed_answer = outstanding != COUNT_BITS'(m_axi_mem_awvalid) && passed != '0;
 
   always_ff @(posedge aclk) begin
     outstanding <= outstanding + COUNT_BITS'(issue) - COUNT_BITS'(answered);
@@ -122,16 +137,12 @@ module axi_writer #(
       pushed <= pushed + COUNT_BITS'(1);
     end
 
-    // Data is registered, so that a beat on offer stays as it is when an abort resets the core.
+    passed <= passed + COUNT_BITS'(m_axi_mem_wvalid && m_axi_mem_wready && m_axi_mem_wlast)
+        - COUNT_BITS'(answered);
+
     if (load) begin
-      m_axi_mem_wvalid <= 1'b1;
-      m_axi_mem_wdata <= s_axis_tdata;
-      m_axi_mem_wlast <= load_last;
-      strobe <= !drain;
       beat <= load_last ? 4'd0 : beat + 4'd1;
       if (load_last) popped <= popped + COUNT_BITS'(1);
-    end else if (m_axi_mem_wready) begin
-      m_axi_mem_wvalid <= 1'b0;
     end
 
     if (abort) error <= 1'b0;
@@ -142,7 +153,7 @@ module axi_writer #(
       pushed <= '0;
       popped <= '0;
       beat <= 4'd0;
-      m_axi_mem_wvalid <= 1'b0;
+      passed <= '0;
       error <= 1'b0;
     end
   end

@@ -3,6 +3,8 @@
 // A call that fails, is reset or expires is aborted: the core is held in reset while the bus drains,
 // for as long as the bus moves at least once in a watchdog period. Else the bus is stuck: the call
 // ends all the same, and no other is let on the bus until a soft reset finds it drained.
+//
+// What core and bus say is known late in a cycle: it is kept first, and counts in the next one.
 `default_nettype none
 
 module call_control #(
@@ -50,9 +52,23 @@ module call_control #(
 
   logic [1:0] state, next;
   logic [31:0] silence;  // cycles in a row without progress
+  logic [31:0] limit;
+  logic expired;
 
-  wire [31:0] limit = watchdog_limit == '0 ? WATCHDOG_DEFAULT : watchdog_limit;
-  wire expired = silence == limit;
+  // Of the cycle before. A call that has ended leaves nothing to the next.
+  logic was_finished, was_failed, was_drained, was_progress;
+  logic [7:0] was_failure;
+  logic [PORTS-1:0] was_waiting;
+
+  always_ff @(posedge aclk) begin
+    was_finished <= running && finished;
+    was_failed <= running && failed;
+    was_failure <= failure;
+    was_drained <= drained;
+    was_progress <= progress;
+    was_waiting <= waiting;
+    limit <= watchdog_limit == '0 ? WATCHDOG_DEFAULT : watchdog_limit;
+  end
 
   always_comb begin
     next = state;
@@ -61,11 +77,11 @@ module call_control #(
       if (soft_reset) next = DRAIN;
       else if (start) next = RUN;
       RUN:
-      if (soft_reset || failed) next = DRAIN;
-      else if (finished) next = IDLE;
+      if (soft_reset || was_failed) next = DRAIN;
+      else if (was_finished) next = IDLE;
       else if (expired) next = DRAIN;
       DRAIN:
-      if (drained) next = IDLE;
+      if (was_drained) next = IDLE;
       else if (expired) next = STUCK;
       STUCK: if (soft_reset) next = DRAIN;
     endcase
@@ -76,6 +92,7 @@ module call_control #(
   assign abort = state == DRAIN || state == STUCK;
   assign bus_stuck = state == STUCK;
   assign begins = state == IDLE && next == RUN;
+  wire silent = !was_progress && !idle && next == state;
   // A soft reset ends without a word, unless a start was written while it drained.
   assign ends = (state == RUN && next == IDLE) ||
       (state == DRAIN && next != DRAIN && (start || error != bitfold_registers_pkg::ERROR_NONE)) ||
@@ -88,11 +105,11 @@ module call_control #(
     if (begins) cycles <= '0;
     else if (!idle) cycles <= cycles + 64'd1;
 
-    if (progress || idle || next != state) silence <= '0;
-    else silence <= silence + 32'd1;
+    silence <= silent ? silence + 32'd1 : '0;
+    expired <= silent && silence == limit;
 
     if (begins) stalled_ports <= '0;
-    else if (running && expired) stalled_ports <= waiting;
+    else if (running && silent && silence == limit) stalled_ports <= was_waiting;
 
     if (soft_reset || begins) done <= 1'b0;
     else if (ends) done <= 1'b1;
@@ -100,7 +117,7 @@ module call_control #(
     // What ends a call outranks a start that came too early.
     if (soft_reset || begins) error <= bitfold_registers_pkg::ERROR_NONE;
     else if (running && next == DRAIN)
-      error <= failed ? failure : bitfold_registers_pkg::ERROR_WATCHDOG;
+      error <= was_failed ? was_failure : bitfold_registers_pkg::ERROR_WATCHDOG;
     else if (start && bus_stuck) error <= bitfold_registers_pkg::ERROR_BUS_STUCK;
     else if (start && error == bitfold_registers_pkg::ERROR_NONE)
       error <= bitfold_registers_pkg::ERROR_BUSY;

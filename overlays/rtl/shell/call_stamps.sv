@@ -18,7 +18,15 @@ module call_stamps (
 
   logic seen_in, seen_out;
 
+  // Whether a beat moves is known late in a cycle: it is kept, with the cycle's number, first.
+  logic moved_in, moved_out;
+  logic [31:0] moved_cycle;
+
   always_ff @(posedge aclk) begin
+    moved_in <= beat_in && !clear;
+    moved_out <= frame_out && !clear;
+    moved_cycle <= cycle;
+
     if (clear) begin
       seen_in <= 1'b0;
       seen_out <= 1'b0;
@@ -26,11 +34,11 @@ module call_stamps (
       first_out <= '0;
       last_out <= '0;
     end else begin
-      if (beat_in && !seen_in) first_in <= cycle;
-      if (frame_out && !seen_out) first_out <= cycle;
-      if (frame_out) last_out <= cycle;
-      if (beat_in) seen_in <= 1'b1;
-      if (frame_out) seen_out <= 1'b1;
+      if (moved_in && !seen_in) first_in <= moved_cycle;
+      if (moved_out && !seen_out) first_out <= moved_cycle;
+      if (moved_out) last_out <= moved_cycle;
+      if (moved_in) seen_in <= 1'b1;
+      if (moved_out) seen_out <= 1'b1;
     end
   end
 

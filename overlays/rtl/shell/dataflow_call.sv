@@ -16,12 +16,10 @@ module dataflow_call #(
     output logic        commands_valid,   // for one cycle: reader and writer are idle, so ready
     output logic [28:0] input_beats,
     output logic [28:0] output_beats,
-    input  wire         commands_legal,   // both, as in axi_burst_splitter
     input  wire         commands_done,    // reader and writer are idle
 
-    output logic       finished,
-    output logic       refused,  // the settings are bad, no command is given
-    output logic [7:0] refusal   // error code, with `refused`
+    output logic finished,
+    output logic refused    // none or too many frames, no command is given
 );
 
   localparam int LONGER = INPUT_BEATS > OUTPUT_BEATS ? INPUT_BEATS : OUTPUT_BEATS;
@@ -42,32 +40,29 @@ module dataflow_call #(
   localparam logic [STEPS:0] OUTPUT_BITS = {OUTPUT_BEATS[STEPS-1:0], 1'b0};
 
   logic [STEP_BITS-1:0] step;
-  logic too_many, issued;
+  logic bad_frames, issued;
 
   wire [32:0] more_input = {3'd0, input_beats, 1'b0} + (INPUT_BITS[step] ? {1'b0, frames} : 33'd0);
   wire [32:0] more_output = {3'd0, output_beats, 1'b0} +
       (OUTPUT_BITS[step] ? {1'b0, frames} : 33'd0);
-  wire bad_frames = too_many || frames == '0;
   wire decide = running && step == '0 && !issued;
 
-  assign commands_valid = decide && !bad_frames && commands_legal;
+  assign commands_valid = decide && !bad_frames;
   assign finished = issued && commands_done;
-  assign refused = decide && (bad_frames || !commands_legal);
-  assign refusal = bad_frames ? bitfold_registers_pkg::ERROR_BAD_FRAMES
-                              : bitfold_registers_pkg::ERROR_BAD_ADDRESS;
+  assign refused = decide && bad_frames;
 
   always_ff @(posedge aclk) begin
     if (!running) begin
       step <= STEP_BITS'(STEPS);
       input_beats <= '0;
       output_beats <= '0;
-      too_many <= 1'b0;
+      bad_frames <= frames == '0;
       issued <= 1'b0;
     end else if (step != '0) begin
       step <= step - STEP_BITS'(1);
       input_beats <= more_input[28:0];
       output_beats <= more_output[28:0];
-      too_many <= too_many || more_input[32:29] != '0 || more_output[32:29] != '0;
+      bad_frames <= bad_frames || more_input[32:29] != '0 || more_output[32:29] != '0;
     end else begin
       issued <= 1'b1;
     end

@@ -114,7 +114,10 @@ module dataflow_shell #(
 
   // Memory to core.
 
-  logic commands_valid, reader_ready, reader_legal, reader_idle, read_error, owed_read_data;
+  logic commands_valid, reader_ready, reader_refused, reader_idle, read_error, owed_read_data;
+  logic writer_refused;
+  // One side that is refused stops the other before that moves.
+  wire stop = abort || reader_refused || writer_refused;
   logic [28:0] input_beats, output_beats;
   logic [63:0] read_tdata;
   logic read_tvalid, read_tready;
@@ -124,9 +127,10 @@ module dataflow_shell #(
   ) reader (
       .command_valid(commands_valid),
       .command_ready(reader_ready),
-      .command_address(source),
+      .command_address({1'b0, source}),
       .command_beats(input_beats),
-      .command_legal(reader_legal),
+      .refused(reader_refused),
+      .abort(stop),
       .idle(reader_idle),
       .error(read_error),
       .owed_data(owed_read_data),
@@ -136,7 +140,7 @@ module dataflow_shell #(
       .*
   );
 
-  // A first layer that is all logic must not have to fit into the cycle in which the data comes.
+  // The core may begin with logic, and be slow to say that it is ready.
   stream_register #(
       .WIDTH(64)
   ) from_memory (
@@ -152,16 +156,17 @@ module dataflow_shell #(
 
   // Core to memory.
 
-  logic writer_ready, writer_legal, writer_idle, write_error, owed_write_data, owed_write_answer;
+  logic writer_ready, writer_idle, write_error, owed_write_data, owed_write_answer;
 
   axi_writer #(
       .OUTSTANDING(OUTSTANDING)
   ) writer (
       .command_valid(commands_valid),
       .command_ready(writer_ready),
-      .command_address(destination),
+      .command_address({1'b0, destination}),
       .command_beats(output_beats),
-      .command_legal(writer_legal),
+      .refused(writer_refused),
+      .abort(stop),
       .idle(writer_idle),
       .error(write_error),
       .owed_data(owed_write_data),
@@ -210,21 +215,20 @@ module dataflow_shell #(
   );
 
   logic refused;
-  logic [7:0] refusal;
 
   dataflow_call #(
       .INPUT_BEATS (INPUT_BEATS),
       .OUTPUT_BEATS(OUTPUT_BEATS)
   ) dataflow_call (
-      .commands_legal(reader_legal && writer_legal),
       .commands_done(reader_idle && writer_idle),
       .*
   );
 
-  assign failed = refused || read_error || write_error || bad_frame_end;
+  assign failed = refused || reader_refused || writer_refused || read_error || write_error || bad_frame_end;
 
   always_comb begin
-    if (refused) failure = refusal;
+    if (refused) failure = bitfold_registers_pkg::ERROR_BAD_FRAMES;
+    else if (reader_refused || writer_refused) failure = bitfold_registers_pkg::ERROR_BAD_ADDRESS;
     else if (read_error) failure = bitfold_registers_pkg::ERROR_READ_ERROR;
     else if (write_error) failure = bitfold_registers_pkg::ERROR_WRITE_ERROR;
     else failure = bitfold_registers_pkg::ERROR_BAD_FRAME_END;

@@ -13,7 +13,7 @@ module layer_counters #(
 
     // Register `index` of the layers' part of the map: busy and stalled of layer 0, of layer 1, ...
     input  wire  [ 9:0] index,
-    output logic [31:0] count   // 0 beyond the last layer
+    output logic [31:0] count   // in the next cycle; 0 beyond the last layer
 );
 
   generate
@@ -22,21 +22,26 @@ module layer_counters #(
     end
   endgenerate
 
+  // What a layer does is known late in a cycle, and counted in the next.
+  logic [2*LAYERS-1:0] seen;
   logic [2*LAYERS-1:0][31:0] counts;
 
   always_ff @(posedge aclk) begin
     for (int layer = 0; layer < LAYERS; layer++) begin
-      if (clear) counts[2*layer] <= '0;
-      else if (running && layer_busy[layer]) counts[2*layer] <= counts[2*layer] + 32'd1;
-
-      if (clear) counts[2*layer+1] <= '0;
-      else if (running && layer_stalled[layer]) counts[2*layer+1] <= counts[2*layer+1] + 32'd1;
+      seen[2*layer] <= running && layer_busy[layer];
+      seen[2*layer+1] <= running && layer_stalled[layer];
+    end
+    for (int i = 0; i < 2 * LAYERS; i++) begin
+      if (clear) counts[i] <= '0;
+      else if (seen[i]) counts[i] <= counts[i] + 32'd1;
     end
   end
 
   localparam int INDEX_BITS = $clog2(2 * LAYERS);
 
-  assign count = index < 10'(2 * LAYERS) ? counts[index[INDEX_BITS-1:0]] : '0;
+  always_ff @(posedge aclk) begin
+    count <= index < 10'(2 * LAYERS) ? counts[index[INDEX_BITS-1:0]] : '0;
+  end
 
 endmodule
 
