@@ -14,10 +14,17 @@ from support.random_networks import Shape, random_network
 from bitfold.build.compile import folding
 from bitfold.build.compile.compiler import RTL, compile_dataflow, make_engine
 from bitfold.build.compile.passes.softmax import share_on_chip
-from bitfold.build.implement.synthesis import synthesise, synthesise_bundle
+from bitfold.build.implement import synthesis
+from bitfold.build.implement.synthesis import (
+    synthesise,
+    synthesise_bundle,
+    synthesise_part,
+    timing,
+)
+from bitfold.build.implement.synthesis.elaboration import core_of, elaborate, elaborate_bundle
 from bitfold.build.implement.synthesis.netlist import NetlistDevice, sample_inputs
 from bitfold.build.implement.synthesis.resources import count
-from bitfold.build.implement.synthesis.timing import place_and_route
+from bitfold.build.implement.synthesis.timing import place_and_route, time_overlay, time_stage
 from bitfold.models.errors import ToolError
 from bitfold.overlays.boards.chip import XC7Z020, Resources
 from bitfold.overlays.bundle import DataflowBundle
@@ -57,6 +64,10 @@ endmodule
 def test_a_distributed_memory_counts_the_luts_that_hold_it():
     taken = count({"LUT2": 3, "LUT6": 4, "RAM32M": 2, "SRL16E": 1, "FDRE": 5, "INV": 9})
     assert taken == Resources(luts=3 + 4 + 2 * 4 + 1, memory_luts=2 * 4 + 1, flip_flops=5)
+
+
+def test_a_lut_with_two_outputs_is_one():
+    assert count({"LUT6_2": 7, "LUT6": 1}) == Resources(luts=8)
 
 
 def test_a_primitive_that_is_not_known_is_refused():
@@ -126,6 +137,46 @@ def test_a_program_that_is_no_yosys_is_refused(tmp_path, cache):
 # The parts of an overlay.
 
 
+def test_a_part_stands_on_its_own_and_stays_the_same_while_others_change(small, tmp_path, cache):
+    parts = elaborate_bundle(small, cache=cache)
+    whole = synthesise_bundle(small, cache=cache)
+    assert {i.path for i in whole.instances} == set(parts)
+    assert {path: part.module for path, part in parts.items()} == {
+        i.path: i.module for i in whole.instances
+    }
+    folds = {"fc0": Fold(4, 4), "fc1": Fold(1, 4)}
+    other = compile_dataflow(small.network, folds, tmp_path / "other.bundle")
+    changed = elaborate_bundle(other, cache=cache)
+    assert changed["core.stage_0"].ports == parts["core.stage_0"].ports
+    assert changed["core.stage_0"] == parts["core.stage_0"]
+    assert changed["core.stage_2"] != parts["core.stage_2"]
+    stage = synthesise_part(parts["core.stage_0"], cache=cache)
+    assert stage.luts == whole.under("core.stage_0").luts
+
+
+def test_the_core_of_an_engine_is_synthesised_by_itself(tmp_path, cache):
+    bundle = make_engine(Engine(8, 64, 16, 16, 1), tmp_path / "engine.bundle")
+    core = core_of(elaborate_bundle(bundle, cache=cache))
+    assert core.module == "offload_engine" and core.ports["s_axis_tdata"] == ("input", 64)
+
+
+def test_what_is_too_much_at_once_is_synthesised_part_by_part(small, cache, monkeypatch):
+    whole = synthesise_bundle(small, core_only=True, cache=cache)
+    at_once = synthesis.synthesise_part
+
+    def small_parts_only(part, **more):
+        if part.module in ("dataflow_core", "threshold"):
+            raise ToolError(f"{part.module}: out of memory")
+        return at_once(part, **more)
+
+    monkeypatch.setattr(synthesis, "synthesise_part", small_parts_only)
+    pieces = synthesise_bundle(small, core_only=True, cache=cache)
+    assert pieces.netlist is None and pieces.missing == {"stage_1": "threshold: out of memory"}
+    for stage in ("stage_0", "stage_2"):
+        assert pieces.under(stage) == whole.under(stage)
+    assert pieces.core == pieces.total and pieces.luts < whole.luts
+
+
 def test_the_parts_of_an_overlay_are_all_of_it(small, cache):
     whole = synthesise_bundle(small, cache=cache)
     assert sum((i.resources for i in whole.instances), Resources()) == whole.total
@@ -154,12 +205,46 @@ def test_the_core_alone_is_about_the_core_in_its_shell(small, cache):
 def test_more_logic_between_registers_is_slower_and_its_path_is_named(tmp_path, cache):
     timings = []
     for text in ("a1 ^ b1", "a1 * b1 * a1"):
-        sources = source(tmp_path, REGISTERED % text)
-        ports = synthesise(sources, "design", cache=cache).ports
-        timings.append(place_and_route(sources, "design", ports, cache=cache))
+        part = elaborate(source(tmp_path, REGISTERED % text), "design", cache=cache)[""]
+        timings.append(place_and_route(part, cache=cache))
     assert timings[0].mhz > timings[1].mhz > 10
     assert set(timings[1].slowest_path) <= {"a", "b", "a1", "b1", "q"}
     assert timings[1].device == "LFE5U-85F-6"
+
+
+@pytest.mark.slow
+def test_the_worst_of_several_seeds_is_reported_and_each_is_kept(tmp_path, cache):
+    part = elaborate(source(tmp_path, REGISTERED % "a1 + b1"), "design", cache=cache)[""]
+    one = place_and_route(part, cache=cache)
+    said = []
+    three = place_and_route(part, seeds=3, cache=cache, progress=said.append)
+    assert (one.seeds, three.seeds) == (1, 3) and three.mhz <= one.mhz
+    assert [line for line in said if "seed" in line] == [
+        f"placing and routing design with nextpnr {three.nextpnr}, seed {seed}" for seed in (2, 3)
+    ]
+    said.clear()
+    assert place_and_route(part, seeds=3, cache=cache, progress=said.append) == three
+    assert not said
+
+
+@pytest.mark.slow
+def test_a_stage_is_timed_by_itself_as_in_its_overlay(small, cache):
+    design = small.design
+    alone = time_stage(design.stages[0], design.constants[0], cache=cache)
+    assert alone == time_overlay(small, cache=cache)["core.stage_0"]
+    assert time_stage(design.stages[0], cache=cache).mhz == pytest.approx(alone.mhz, rel=0.5)
+
+
+@pytest.mark.slow
+def test_core_shell_and_both_are_timed_and_what_can_not_be_placed_is_told(
+    small, cache, monkeypatch
+):
+    timings = time_overlay(small, cache=cache)
+    assert set(timings) == {"", "core", "shell", *(f"core.stage_{i}" for i in range(3))}
+    monkeypatch.setattr(timing, "_PLACE", ("--12k", "--no-such-option"))
+    refused = time_overlay(small, core_only=True, cache=cache)
+    assert set(refused) == {"", *(f"stage_{i}" for i in range(3))}
+    assert all("no-such-option" in str(error) for error in refused.values())
 
 
 # The netlist, simulated.
@@ -187,14 +272,14 @@ def test_few_of_many_inputs_are_drawn_from_all_values():
 
 @pytest.mark.slow
 def test_a_netlist_with_one_wrong_lut_is_found_out(small, cache, tmp_path):
-    synthesis = synthesise_bundle(small, cache=cache)
-    text = synthesis.netlist.read_text()
+    made = synthesise_bundle(small, cache=cache)
+    text = made.netlist.read_text()
     core = text.index("\\mvau")
     lut = re.compile(r"(LUT6 #\(\s*\.INIT\(64'h)([0-9a-f]{16})").search(text, core)
     wrong = f"{int(lut[2], 16) ^ (1 << 64) - 1:016x}"
     broken = tmp_path / "netlist.v"
     broken.write_text(text[: lut.start(2)] + wrong + text[lut.end(2) :])
-    device = NetlistDevice(small, cache=cache, synthesis=replace(synthesis, netlist=broken))
+    device = NetlistDevice(small, cache=cache, synthesis=replace(made, netlist=broken))
     x = sample_inputs(small.network, 1000)
     outputs, _ = device.run(x)
     device.close()

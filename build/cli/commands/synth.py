@@ -16,6 +16,14 @@ from bitfold.models.files import whole_file
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--core", "core_only", is_flag=True, help="Only the core, without its shell.")
 @click.option("--no-timing", is_flag=True, help="Skip placing and routing, which takes longest.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Place and route N times, each in another way, and report the worst.",
+)
 @click.option("--no-dsp", is_flag=True, help="Multiply in LUTs.")
 @click.option(
     "--netlist",
@@ -37,42 +45,44 @@ from bitfold.models.files import whole_file
 )
 @console.trust_rtl_option
 def synth(
-    bundle, core_only, no_timing, no_dsp, netlist, verified, yosys_program, trust_rtl
+    bundle, core_only, no_timing, seeds, no_dsp, netlist, verified, yosys_program, trust_rtl
 ) -> dict:
     """Synthesise BUNDLE with Yosys, for the chip of the Pynq-Z1 and Z2.
 
     Shows LUTs, flip-flops, block RAM, DSPs and carry chains of each part, and the frequency that
-    the core reaches on an open fabric (Lattice ECP5), placed and routed with nextpnr. That is not
-    the frequency of a Zynq, which only Vivado finds; it compares designs. What was done before
-    comes from a cache.
+    it reaches by itself on an open fabric (Lattice ECP5), placed and routed with nextpnr; then
+    core, shell, and both together. That is not the frequency of a Zynq, which only Vivado finds; it
+    compares designs. What was done before comes from a cache.
 
     \b
     bitfold synth iris.bundle
     bitfold synth iris.bundle --core --no-timing --netlist core.v
+    bitfold synth iris.bundle --seeds 3
     bitfold synth iris.bundle --verify 1000
     """
     from bitfold.build.implement.synthesis import synthesise_bundle
-    from bitfold.build.implement.synthesis.timing import time_bundle_core
+    from bitfold.build.implement.synthesis.timing import time_overlay
+    from bitfold.models.errors import ToolError
     from bitfold.overlays.bundle import Bundle, DataflowBundle
 
     loaded = Bundle.load(bundle, trust_rtl=trust_rtl)
     if verified and (core_only or not isinstance(loaded, DataflowBundle)):
         raise click.UsageError("--verify is for a whole dataflow overlay, with its shell")
-    timing = None
     with console.steps(loaded.name) as say:
         options = ("-nodsp",) if no_dsp else ()
         more = {"yosys_program": yosys_program, "progress": say}
         synthesis = synthesise_bundle(loaded, core_only, options=options, **more)
-        if not no_timing:
-            core = (
-                synthesis if core_only else synthesise_bundle(loaded, True, options=options, **more)
+        if synthesis.netlist is None and (netlist or verified):
+            raise ToolError(
+                f"{loaded.name}: too large for Yosys at once, so that there is no netlist; leave "
+                "--netlist and --verify away, or compile it with a smaller folding"
             )
-            timing = time_bundle_core(loaded, core.ports, **more)
+        timings = {} if no_timing else time_overlay(loaded, core_only, seeds=seeds, **more)
         check = _verify(loaded, synthesis, verified, say) if verified else None
     if netlist:
         with whole_file(netlist) as partial:
             shutil.copyfile(synthesis.netlist, partial)
-    description = describe(loaded, synthesis, timing)
+    description = describe(loaded, synthesis, timings)
     show(description)
     if check:
         description["netlist_check"] = check
@@ -110,25 +120,33 @@ def _verify(bundle, synthesis, most: int, say) -> dict:
     }
 
 
-def describe(bundle, synthesis, timing) -> dict:
-    """What `synthesis` of `bundle` found, and `timing` (or None) of its core."""
+def describe(bundle, synthesis, timings) -> dict:
+    """What `synthesis` of `bundle` found, and the `timings` of it and its parts, by path."""
+    from bitfold.build.implement.synthesis import CORES
+    from bitfold.build.implement.synthesis.timing import Timing
     from bitfold.overlays.boards.chip import XC7Z020
     from bitfold.overlays.bundle import DataflowBundle
 
     whole = synthesis.top == "bitfold_top"
     layers = _layers(bundle, "core." if whole else "")
+    reached = {path: time for path, time in timings.items() if isinstance(time, Timing)}
     parts = [
         {
             "path": i.path or synthesis.top,
             "module": i.module,
             "layer": layers.get(i.path),
             **asdict(i.resources),
+            "mhz": reached[i.path].mhz if i.path and i.path in reached else None,
         }
         for i in synthesis.instances
         if any(asdict(i.resources).values())
     ]
     core = synthesis.core
     shell = synthesis.total - core
+    modules = {i.module: i.path for i in synthesis.instances}
+    places = {"core": modules.get(CORES[bundle.kind], ""), "shell": modules.get("dataflow_shell")}
+    places |= {"core and shell": ""} if whole else {}
+    timed = {what: reached[path] for what, path in places.items() if path in reached}
     description = {
         "name": bundle.name,
         "overlay": bundle.kind,
@@ -140,12 +158,18 @@ def describe(bundle, synthesis, timing) -> dict:
         "shell": asdict(shell) if whole else None,
         "total": asdict(synthesis.total),
         "capacity": {"chip": XC7Z020.name, **asdict(XC7Z020.has)},
-        "open_fabric": asdict(timing) if timing else None,
+        "open_fabric": asdict(timed["core"]) if "core" in timed else None,
+        "timings": {what: asdict(timing) for what, timing in timed.items()},
+        "not_synthesised": dict(synthesis.missing),
+        "not_placed": {
+            path or synthesis.top: str(error)
+            for path, error in timings.items()
+            if path not in reached
+        },
     }
-    if timing and isinstance(bundle, DataflowBundle):
-        description["open_fabric"]["frames_per_second"] = (
-            timing.mhz * 1e6 / bundle.design.initiation_interval
-        )
+    if timed and isinstance(bundle, DataflowBundle):
+        slowest = min(timing.mhz for timing in timed.values())
+        description["frames_per_second"] = slowest * 1e6 / bundle.design.initiation_interval
         description["initiation_interval"] = bundle.design.initiation_interval
     return description
 
@@ -164,20 +188,26 @@ def show(description: dict) -> None:
         "DSPs": "dsps",
     }
     shown = {h: k for h, k in kinds.items() if k in _ALWAYS or description["total"][k]}
-    table = console.table("part", "module", "layer", *map(console.numbers, shown))
+    timed = ("MHz",) if any(part["mhz"] for part in description["parts"]) else ()
+    headings = map(console.numbers, (*shown, *timed))
+    table = console.table("part", "module", "layer", *headings)
 
     def row(path: str, module: str, layer: str, taken: dict) -> None:
-        table.add_row(path, module, layer, *(f"{taken[kind]:,}" for kind in shown.values()))
+        numbers = [f"{taken[kind]:,}" for kind in shown.values()]
+        numbers += [f"{taken['mhz']:.1f}" if taken.get("mhz") else "" for _ in timed]
+        table.add_row(path, module, layer, *numbers)
 
     for path, parts in _alike(description["parts"]).items():
         taken = {kind: sum(part[kind] for part in parts) for kind in shown.values()}
+        taken["mhz"] = parts[0]["mhz"]
         number = f"{len(parts)} x " if len(parts) > 1 else ""
         row(path, number + parts[0]["module"], parts[0]["layer"] or "", taken)
     table.add_section()
-    row("core", "", "", description["core"])
-    if description["shell"]:
-        row("shell", "", "", description["shell"])
-        row("in all", "", "", description["total"])
+    reached = description["timings"]
+    whole = description["shell"] is not None
+    for name, key in (("core", "core"), ("shell", "shell"), ("core and shell", "total")):
+        if name == "core" or whole:
+            row(name, "", "", description[key] | {"mhz": reached.get(name, {}).get("mhz")})
     capacity, total = description["capacity"], description["total"]
     row(capacity["chip"], "", "has", capacity)
     console.out.print(
@@ -190,16 +220,24 @@ def show(description: dict) -> None:
         f"{(total['ramb36'] + total['ramb18'] / 2) / capacity['ramb36']:.1%} of its block RAM, "
         f"{total['dsps'] / capacity['dsps']:.1%} of its DSPs"
     )
-    timing = description["open_fabric"]
-    if timing:
-        frames = timing.get("frames_per_second")
-        interval = description.get("initiation_interval")
+    for what, timing in reached.items():
+        seeds = f", the worst of {timing['seeds']} seeds" if timing["seeds"] > 1 else ""
+        path = " to ".join(timing["slowest_path"])
+        console.out.print(f"{what}: {timing['mhz']:.1f} MHz{seeds}; its longest path: {path}")
+    for part, reason in description["not_synthesised"].items():
+        console.out.print(f"{part}: not synthesised, and in no sum: {reason}")
+    for part, reason in description["not_placed"].items():
+        console.out.print(f"{part}: not placed: {reason}")
+    if reached:
         console.out.print(
-            f"core: {timing['mhz']:.1f} MHz on {timing['device']}, an open fabric and not Zynq's "
-            f"(nextpnr {timing['nextpnr']})"
-            + (f"; {frames:,.0f} frames a second, one in {interval} cycles" if frames else "")
+            f"MHz: on {timing['device']}, an open fabric and not Zynq's (nextpnr "
+            f"{timing['nextpnr']})"
         )
-        console.out.print(f"its longest path: {' to '.join(timing['slowest_path'])}")
+    if "frames_per_second" in description:
+        console.out.print(
+            f"{description['frames_per_second']:,.0f} frames a second there, one in "
+            f"{description['initiation_interval']} cycles"
+        )
     console.out.print(
         "LUTs: LUT1 to LUT6, and those that distributed RAM and shift registers take; no inverters"
     )
@@ -209,10 +247,10 @@ _ALWAYS = {"luts", "flip_flops", "carry4", "dsps", "ramb36"}
 
 
 def _alike(parts: list[dict]) -> dict[str, list[dict]]:
-    """Parts that differ in an index only, such as the rows of an array, by their common path."""
+    """Parts that differ in an index only, as the rows of an array do, by their common path."""
     groups: dict[str, list[dict]] = {}
     for part in parts:
-        groups.setdefault(re.sub(r"\d+(?=\]|$)", "*", part["path"]), []).append(part)
+        groups.setdefault(re.sub(r"\d+(?=\])", "*", part["path"]), []).append(part)
     return groups
 
 

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from bitfold.build.implement.synthesis.elaboration import (
+    CORES,
+    TOP,
+    Part,
+    core_of,
+    elaborate,
+    elaborate_bundle,
+    under,
+    within,
+)
 from bitfold.build.implement.synthesis.resources import count
 from bitfold.build.implement.synthesis.tools import yosys
 from bitfold.models.cache import Cache
+from bitfold.models.errors import ToolError
 from bitfold.overlays.boards.chip import Resources
-from bitfold.overlays.bundle import Bundle, OffloadBundle
-
-CORES = {"dataflow": "dataflow_core", "offload": "offload_engine"}
-"""The module of each overlay that computes; all else is its shell."""
+from bitfold.overlays.bundle import Bundle
+from bitfold.runtime.cplusplus import digest
 
 RECIPE = "synth_xilinx -family xc7 -flatten -noiopad -noclkbuf"
 """What it does without, measured with Yosys 0.70 on the cores of iris W1A1, W1A3 and W4A4: -abc9 is
@@ -86,10 +92,13 @@ class Synthesis:
     """The top first; together they are the whole design."""
     ports: Mapping[str, tuple[str, int]]
     """Of the top: ("input" or "output", bits)."""
-    netlist: Path
-    """The netlist in Verilog, of primitives that Yosys's xilinx/cells_sim.v describes."""
+    netlist: Path | None
+    """The netlist in Verilog, of primitives that Yosys's xilinx/cells_sim.v describes; None where
+    it was made part by part."""
     yosys: str
     recipe: str
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """What Yosys said of the parts that it can't synthesise, by path."""
 
     @property
     def total(self) -> Resources:
@@ -126,125 +135,117 @@ def synthesise(
     *,
     apart: Sequence[str] = (),
     options: Sequence[str] = (),
-    yosys_program: Path | None = None,
-    cache: Path | None = None,
-    progress: Callable[[str], None] = lambda step: None,
+    **more,
 ) -> Synthesis:
     """Synthesises module `top` of `sources` (Verilog or SystemVerilog, packages first), from
     `cache` where the same was done before.
 
-    `images`: the memory images that the sources read. `parameters`: of the top.
+    `apart` and `options`: as `synthesise_part` takes them; all else as `elaborate`. Raises
+    ToolError.
+    """
+    part = elaborate(sources, top, images, parameters, **more)[""]
+    return synthesise_part(part, apart=apart, options=options, **more)
+
+
+def synthesise_bundle(bundle: Bundle, core_only: bool = False, *, options=(), **more) -> Synthesis:
+    """The overlay of `bundle`, or its core alone, with each part of shell and core apart.
+
+    What is too much for Yosys at once is synthesised part by part: there is no netlist then, and
+    what lies between the parts is not counted. All else as `synthesise` takes it.
+    """
+    parts = elaborate_bundle(bundle, **more)
+    core = core_of(parts)
+    whole = core if core_only else parts[""]
+    wires = (core,) if core_only else (whole, core)
+    try:
+        return synthesise_part(whole, apart=(TOP, core.module), options=options, **more)
+    except ToolError as error:
+        pieces = [piece for piece in under(whole, parts) if piece not in wires]
+        if not pieces:
+            raise
+        made, missing = [], {}
+        for piece in pieces:
+            try:
+                made.append((piece, synthesise_part(piece, options=options, **more)))
+            except ToolError as cause:
+                missing[piece.path] = str(cause)
+        if not made:
+            raise error
+    return replace(
+        made[0][1],
+        top=whole.module,
+        instances=(
+            *(Instance(within(whole, p), p.module, Resources()) for p in wires),
+            *(Instance(within(whole, p), p.module, synthesis.total) for p, synthesis in made),
+        ),
+        ports=whole.ports,
+        netlist=None,
+        missing=missing,
+    )
+
+
+def synthesise_part(
+    part: Part,
+    *,
+    apart: Sequence[str] = (),
+    options: Sequence[str] = (),
+    yosys_program: Path | None = None,
+    cache: Path | None = None,
+    progress: Callable[[str], None] = lambda step: None,
+) -> Synthesis:
+    """Synthesises a part of an elaborated design.
+
     `apart`: modules whose instances are counted one by one; they are then not optimised into each
     other, all else is. `options`: more of synth_xilinx's, such as "-nodsp". Raises ToolError.
     """
     tool = yosys(yosys_program)
     recipe = " ".join((RECIPE, *options))
-    files = {file.name: file for file in (*sources, *images)}
-    script = _script([s.name for s in sources], top, parameters or {}, apart, recipe)
+    script = _script(part.module, apart, recipe)
 
     def make(folder: Path) -> None:
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            work = gather(files, Path(scratch) / "work")
+            work = Path(scratch)
+            (work / "part.il").write_text(part.rtlil)
             (work / "script.ys").write_text(script)
-            progress(f"synthesising {top} with Yosys {tool.version}")
+            progress(f"synthesising {part.module} with Yosys {tool.version}")
             tool.run(["-q", "-s", "script.ys"], work, cache)
-            read = _read(work, top)
+            read = _read(work, part.module)
             (folder / "synthesis.json").write_text(json.dumps(read, indent=1) + "\n")
             (work / "netlist.v").replace(folder / "netlist.v")
 
-    folder = Cache(cache).keep("synthesis", content_key(files, script, tool.version), make)
+    key = digest((part.rtlil, script, tool.version))
+    folder = Cache(cache).keep("synthesis", key, make)
     read = json.loads((folder / "synthesis.json").read_text())
     return Synthesis(
-        top=top,
-        instances=tuple(
-            Instance(path, module, Resources(**taken)) for path, module, taken in read["instances"]
-        ),
-        ports={name: (way, bits) for name, (way, bits) in read["ports"].items()},
+        top=part.module,
+        instances=tuple(Instance(path, module, Resources(**taken)) for path, module, taken in read),
+        ports=part.ports,
         netlist=folder / "netlist.v",
         yosys=tool.version,
         recipe=recipe,
     )
 
 
-def synthesise_bundle(bundle: Bundle, core_only: bool = False, **more) -> Synthesis:
-    """The overlay of `bundle`, or its core alone, with each part of shell and core apart.
-
-    `more`: as `synthesise` takes it.
-    """
-    core = CORES[bundle.kind]
-    top, parameters = (core, engine_parameters(bundle)) if core_only else ("bitfold_top", {})
-    apart = ("bitfold_top", core)
-    return synthesise(bundle.rtl, top, bundle.image_files, parameters, apart=apart, **more)
-
-
-def engine_parameters(bundle: Bundle) -> dict[str, int]:
-    """What the core of `bundle` is given by the top of its overlay."""
-    if not isinstance(bundle, OffloadBundle):
-        return {}
-    engine = bundle.engine
-    return {
-        "ROWS": engine.rows,
-        "LANES": engine.lanes,
-        "INPUT_WORDS": engine.input_words,
-        "WEIGHT_WORDS": engine.weight_words,
-        "LAYERS": engine.layers,
-    }
-
-
-def content_key(files: Mapping[str, Path], *recipe: str) -> str:
-    """What names the result of `recipe` on `files` in a cache."""
-    digest = hashlib.sha256()
-    for part in recipe:
-        digest.update(part.encode() + b"\0")
-    for name, file in files.items():
-        digest.update(name.encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()[:32]
-
-
-def gather(files: Mapping[str, Path], folder: Path) -> Path:
-    """Copies `files` to a new `folder`, where WebAssembly sees them."""
-    folder.mkdir()
-    for name, file in files.items():
-        shutil.copyfile(file, folder / name)
-    return folder
-
-
-def read_design(sources: Sequence[str], top: str, parameters: Mapping[str, int | str]) -> str:
-    """The first lines of a Yosys script: reads `sources` and elaborates `top`."""
-    chosen = "".join(f" -chparam {name} {_constant(v)}" for name, v in parameters.items())
-    # One module at a time, as its parameters are known: unread images can't be missed.
-    return f"read_verilog -sv -defer {' '.join(sources)}\nhierarchy -top {top}{chosen}\n"
-
-
-def _script(sources, top: str, parameters, apart: Sequence[str], recipe: str) -> str:
+def _script(top: str, apart: Sequence[str], recipe: str) -> str:
     kept = " ".join(f"*{module}/t:* %M" for module in apart)
     return "\n".join(
         (
-            read_design(sources, top, parameters),
+            f"read_rtlil part.il\nhierarchy -top {top}",
             f"setattr -mod -set keep_hierarchy 1 {kept}" if kept else "",
             ROMS,
             f"{recipe} -top {top} -run :map_dsp",
             *([] if "-nodsp" in recipe.split() else [DSPS]),
             f"{recipe} -top {top} -run coarse:",
             "tee -q -o cells.json stat -json",
-            # Which instances there are, and the ports of the top.
-            "dump -m -o instances.il c:* %M %C",
-            "dump -m -o ports.il A:top/x:*",
+            "dump -m -o instances.il c:* %M %C",  # which instances there are
             "write_verilog -noattr netlist.v",
             "",
         )
     )
 
 
-def _constant(value: int | str) -> str:
-    """A parameter as Yosys reads it; text is a number of 8 bits a character."""
-    if isinstance(value, str):
-        return f"{8 * len(value)}'b" + "".join(f"{ord(c):08b}" for c in value)
-    return str(value)
-
-
-def _read(work: Path, top: str) -> dict:
-    """What the script left, as it is kept."""
+def _read(work: Path, top: str) -> list:
+    """The instances, as they are kept: path, module and resources of each."""
     stat = json.loads((work / "cells.json").read_text())["modules"]
     cells = {name.removeprefix("\\"): m["num_cells_by_type"] for name, m in stat.items()}
     inner: dict[str, list[tuple[str, str]]] = {name: [] for name in cells}
@@ -265,12 +266,4 @@ def _read(work: Path, top: str) -> dict:
             visit(f"{path}.{instance}".lstrip("."), kind)
 
     visit("", top)
-    wires = re.findall(
-        r"^  wire (?:width (\d+) )?(?:\w+ )*?(input|output) \d+ (?:signed )?\\(\S+)",
-        (work / "ports.il").read_text(),
-        re.MULTILINE,
-    )
-    return {
-        "instances": instances,
-        "ports": {name: (way, int(bits or 1)) for bits, way, name in wires},
-    }
+    return instances

@@ -2,7 +2,8 @@
 
 The convention, the same for whatever is counted:
 
-- A LUT is one 6-input LUT of the chip. LUT1 to LUT6 are one each. A distributed RAM is the LUTs
+- A LUT is one 6-input LUT of the chip. LUT1 to LUT6 are one each, and LUT6_2, which has both of
+  its outputs. A distributed RAM is the LUTs
   that hold it (a RAM32M or RAM64M four), a shift register one.
 - MUXF7 and MUXF8 (the multiplexers behind LUTs), CARRY4, and flip-flops are counted apart: the
   chip has them beside the LUTs, two flip-flops and half a MUXF7 for each.
@@ -20,7 +21,7 @@ from collections.abc import Mapping
 from bitfold.models.errors import ToolError
 from bitfold.overlays.boards.chip import Resources
 
-_LUTS = {f"LUT{inputs}": 1 for inputs in range(1, 7)}
+_LUTS = {**{f"LUT{inputs}": 1 for inputs in range(1, 7)}, "LUT6_2": 1}
 # LUTs of each distributed memory (UG474, "Distributed RAM" and "Shift Registers").
 _MEMORY_LUTS = {
     **{"RAM32X1S": 1, "RAM64X1S": 1, "RAM128X1S": 2, "RAM256X1S": 4},
