@@ -140,10 +140,8 @@ def test_a_program_that_is_no_yosys_is_refused(tmp_path, cache):
 def test_a_part_stands_on_its_own_and_stays_the_same_while_others_change(small, tmp_path, cache):
     parts = elaborate_bundle(small, cache=cache)
     whole = synthesise_bundle(small, cache=cache)
-    assert {i.path for i in whole.instances} == set(parts)
-    assert {path: part.module for path, part in parts.items()} == {
-        i.path: i.module for i in whole.instances
-    }
+    modules = {i.path: i.module for i in whole.instances}  # and memories that stay apart
+    assert modules.items() >= {(path, part.module) for path, part in parts.items()}
     folds = {"fc0": Fold(4, 4), "fc1": Fold(1, 4)}
     other = compile_dataflow(small.network, folds, tmp_path / "other.bundle")
     changed = elaborate_bundle(other, cache=cache)
@@ -155,7 +153,7 @@ def test_a_part_stands_on_its_own_and_stays_the_same_while_others_change(small, 
 
 
 def test_the_core_of_an_engine_is_synthesised_by_itself(tmp_path, cache):
-    bundle = make_engine(Engine(8, 64, 16, 16, 1), tmp_path / "engine.bundle")
+    bundle = make_engine(Engine(8, 64, 64, 16, 1), tmp_path / "engine.bundle")
     core = core_of(elaborate_bundle(bundle, cache=cache))
     assert core.module == "offload_engine" and core.ports["s_axis_tdata"] == ("input", 64)
 

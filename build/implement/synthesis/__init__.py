@@ -168,7 +168,7 @@ def synthesise_bundle(bundle: Bundle, core_only: bool = False, *, options=(), **
             try:
                 made.append((piece, synthesise_part(piece, options=options, **more)))
             except ToolError as cause:
-                missing[piece.path] = str(cause)
+                missing[within(whole, piece)] = str(cause)
         if not made:
             raise error
     return replace(

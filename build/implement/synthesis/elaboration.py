@@ -147,6 +147,10 @@ class _Module:
 _SOURCE = re.compile(r"^ *attribute \\src .*\n", re.MULTILINE)
 _BEGIN = re.compile(r"^module (\S+)\n", re.MULTILINE)
 _CELL = re.compile(r"^  cell (\S+) (\S+)$", re.MULTILINE)
+# Numbers that Yosys gives count on over the whole design: in names, but not those of modules, and
+# in the order of writes to a memory.
+_NUMBER = re.compile(r"\$(\d+)(?![0-9a-f])")
+_PRIORITY = re.compile(r"(?<=parameter \\PRIORITY )\d+")
 _PORT = re.compile(
     r"^  wire (?:width (\d+) )?(?:\w+ )*?(input|output) \d+ (?:signed )?\\(\S+)", re.MULTILINE
 )
@@ -173,6 +177,14 @@ def _plain(name: str) -> str:
     return name.split("\\")[1]
 
 
+def _renumbered(text: str) -> str:
+    """RTLIL whose numbers tell nothing of the rest of the design."""
+    names: dict[str, int] = {}
+    text = _NUMBER.sub(lambda found: f"${names.setdefault(found[1], len(names))}", text)
+    writes = sorted(set(map(int, _PRIORITY.findall(text))))
+    return _PRIORITY.sub(lambda found: str(writes.index(int(found[0]))), text)
+
+
 def _part(path: str, name: str, modules: Mapping[str, _Module]) -> Part:
     needed, open_ = [], [name]
     while open_:
@@ -182,6 +194,7 @@ def _part(path: str, name: str, modules: Mapping[str, _Module]) -> Part:
             open_ += [kind for _, kind in modules[found].cells if kind in modules]
     text = modules[name].text.replace(f"module {name}\n", f"module \\{_plain(name)}\n", 1)
     text += "".join(modules[each].text for each in sorted(needed[1:]))
+    text = _renumbered(text)
     ports = {
         port: (way, int(bits or 1)) for bits, way, port in _PORT.findall(text.split("\nend\n")[0])
     }
