@@ -10,7 +10,8 @@ import numpy as np
 
 from bitfold.models.errors import NetworkError
 
-MATMUL = "MatMul"
+MATMUL, TAKE = "MatMul", "Take"
+"""Of the steps, those that make another number of features."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ HOST_OPS: dict[str, Callable[..., np.ndarray]] = {
     "BipolarQuant": lambda x: np.where(x >= 0, 1, -1),
     "Relu": lambda x: np.maximum(x, 0),
     "Softmax": _softmax,
-    "Take": lambda x, count: x[:, : int(count)],
+    TAKE: lambda x, count: x[:, : int(count)],
 }
 
 
@@ -82,4 +83,6 @@ def features_behind(steps: tuple[HostOp, ...], features: int) -> int:
             )
         if step.kind == MATMUL:
             features = shapes[0][1]
+        elif step.kind == TAKE:
+            features = min(features, int(step.operands[0]))
     return features

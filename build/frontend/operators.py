@@ -11,7 +11,6 @@ import onnx
 from bitfold.build.frontend.problems import UnlowerableError
 from bitfold.build.frontend.reals import Reals
 from bitfold.models.encoding import Encoding
-from bitfold.models.host import HOST_OPS
 
 if TYPE_CHECKING:  # source.py imports this module
     from bitfold.build.frontend.source import Operation
@@ -36,7 +35,7 @@ DENSE = {"MatMul", "Gemm"}
 JOIN = {"Add", "Concat"}
 CHOICE = {"ArgMax", "TopK"}
 # What only the host can do, behind the last layer.
-HOST = {kind for kind in HOST_OPS if kind not in AFFINE | MONOTONE | QUANTIZER | DENSE}
+HOST = {"Softmax"}
 KNOWN = SHAPE | AFFINE | MONOTONE | QUANTIZER | DENSE | JOIN | CHOICE | HOST
 
 # Operators that may make a constant of constants, or that an error can look past. All of them

@@ -312,6 +312,7 @@ def test_the_id_does_not_depend_on_names_of_the_network_labels_or_notes():
             "values": WITH_CLASS,
             "nodes": (*SMALL.nodes, Node("argmax", ArgMax(), ("scores",), ("class",))),
             "output": "class",
+            "head": (),
         },
     ],
     ids=str,

@@ -13,6 +13,7 @@ from support.small_network import SMALL, nodes, parameter, parameters, small_net
 
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import NetworkError
+from bitfold.models.host import HostOp
 from bitfold.models.node import Node
 from bitfold.models.ops import Add, ArgMax, Dense, Softmax, Threshold
 from bitfold.models.value import Value
@@ -30,6 +31,14 @@ REFUSALS = {
     "a sample shape of another size": (
         {"sample_shape": (2, 2)},
         r"small: samples of shape \(2, 2\) become 4 elements, but input x has 3",
+    ),
+    "a step of the host of another size": (
+        {"head": (HostOp("MatMul", (np.ones((3, 4), np.float32),)),)},
+        r"small, behind: host step MatMul 3 x 4 has operands of \(3, 4\), which do not fit 2 feat",
+    ),
+    "a quantizer that makes another size": (
+        {"quantizer": (HostOp("MatMul", (np.ones((3, 4), np.float32),)),)},
+        r"small: samples of shape \(3,\) become 4 elements, but input x has 3",
     ),
     "an input that is not declared": (
         {"input": "y"},
