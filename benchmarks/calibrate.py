@@ -146,12 +146,15 @@ def sample() -> Iterator[Core]:
 def argmax_parts() -> list[Part]:
     """The argmax stage by itself: the networks above give scores."""
     parts = []
+    common = (RTL / "common" / f"{name}.sv" for name in ("delay", "stream_skid"))
+    sources = [*common, RTL / "dataflow" / "argmax.sv"]
     for rows, pe in ((3, 1), (10, 1), (10, 2), (10, 5), (32, 8), (32, 32)):
         for name in ("INT6", "INT12"):
             score, index = Encoding.of(name), Encoding.for_range(0, rows - 1)
             stage = alone(ArgMaxStage, ArgMax(), rows, pe, score, Value((1,), index))
             sizes = {"ROWS": rows, "PE": pe, "INPUT_BITS": score.bits, "OUTPUT_BITS": index.bits}
-            made = synthesise([RTL / "dataflow" / "argmax.sv"], "argmax", parameters=sizes)
+            sizes["ROUNDS"] = stage.rounds
+            made = synthesise(sources, "argmax", parameters=sizes)
             parts.append(Part(*stage.features(dsps=True), made.luts))
     return parts
 

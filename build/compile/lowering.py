@@ -30,6 +30,7 @@ from bitfold.models.ops import (
 from bitfold.overlays.dataflow.design import Design, Edge
 from bitfold.overlays.dataflow.fold import Fold, Folding
 from bitfold.overlays.dataflow.link import Link
+from bitfold.overlays.dataflow.pipelining import dot_product_registers, multiplies, read_cycles
 from bitfold.overlays.dataflow.stages import (
     AddStage,
     ArgMaxStage,
@@ -170,7 +171,17 @@ def _matrix(network: Network, kernel: Kernel, node: Node, fold: Fold) -> MatrixS
             f"{node.name}: weights of {weight.bits} bits; the overlay takes at most "
             f"{MAX_WEIGHT_BITS}: quantize them further"
         )
-    return MatrixStage(**_common(network, kernel, [node], fold), weight=weight)
+    common = _common(network, kernel, [node], fold)
+    source = common["inputs"][0]
+    words = (common["output"].size // fold.pe) * (source.size // fold.simd)
+    multipliers = multiplies(source.encoding, weight)
+    return MatrixStage(
+        **common,
+        weight=weight,
+        multipliers=multipliers,
+        read_cycles=read_cycles(words),
+        registers=dot_product_registers(fold.simd, source.encoding, weight, multipliers),
+    )
 
 
 def _threshold(network: Network, kernel: Kernel, node: Node, fold: Fold) -> ThresholdStage:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import bitfold.overlays.boards
+from bitfold.build.implement.synthesis import CELLS
 from bitfold.models.errors import BundleError, ToolError
 from bitfold.models.files import whole_file
 from bitfold.overlays.boards.agreement import check_bitstream, check_handoff
@@ -33,7 +34,8 @@ def write_project(bundle: Bundle, board: str, folder: Path) -> None:
     system = System.of(bundle, board)
     files = {name: (TCL / name).read_bytes() for name in SCRIPTS}
     files["processor.tcl"] = (TCL / system.board.processor).read_bytes()
-    files |= {f"rtl/{file.name}": file.read_bytes() for file in bundle.rtl}
+    sources = [CELLS.get(file.name, file) for file in bundle.rtl]
+    files |= {f"rtl/{file.name}": file.read_bytes() for file in sources}
     files |= {f"images/{f.name}": f.read_bytes() for f in bundle.image_files}
     files["system.tcl"] = settings(system).encode()
     if folder.exists() and any(folder.iterdir()):

@@ -17,9 +17,6 @@ from pathlib import Path
 
 CALIBRATION = Path(__file__).with_name("calibration.json")
 
-DSP_PRODUCT_BITS = 9
-"""From how many bits of a product on Yosys takes a DSP for it; it and Vivado can be told not to."""
-
 Features = tuple[str, Mapping[str, float]]
 """A kind of module, whose coefficients it takes, and its features by name."""
 

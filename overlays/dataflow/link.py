@@ -11,6 +11,9 @@ from bitfold.overlays.dataflow.cost import Features, memory_luts
 from bitfold.overlays.dataflow.times import one_a_cycle
 from bitfold.overlays.packing import FrameLayout
 
+FIFO_CYCLES = 2
+"""From a beat that goes into the buffer to that beat at its end, which is a register."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
@@ -96,15 +99,18 @@ class Link:
 
     def departures(self, arrivals: np.ndarray) -> np.ndarray:
         """When beats can leave that come at `arrivals`, if each is taken as soon as it can be."""
-        return one_a_cycle(np.repeat(self._pushed(arrivals) + 1, self._parts_out))
+        return one_a_cycle(np.repeat(self._pushed(arrivals) + FIFO_CYCLES, self._parts_out))
 
     def needed_depth(self, arrivals: np.ndarray, taken: np.ndarray, interval: int) -> int:
         """The least depth at which no beat waits to come in, if beats come at `arrivals`, leave at
         `taken`, and frames follow one another every `interval` cycles."""
         pushed = self._pushed(arrivals)
         left = taken[self._parts_out - 1 :: self._parts_out]
+        # A beat makes room when it moves to the end: once it is there, and the one before has left.
+        before = np.concatenate((left[-1:] - interval, left[:-1]))
+        moved = np.maximum(pushed + 1, before)
         here = (pushed[:, None] - pushed[None]) // interval + 1
-        gone = (pushed[:, None] - 1 - left[None]) // interval + 1
+        gone = (pushed[:, None] - 1 - moved[None]) // interval + 1
         return int((here - gone).sum(axis=1).max())
 
     def features(self, dsps: bool = False) -> Features:

@@ -24,6 +24,7 @@ from bitfold.models.network import Network
 from bitfold.overlays.bundle import Bundle
 from bitfold.overlays.dataflow.fold import Fold
 from bitfold.overlays.dataflow.stages import SoftmaxStage
+from bitfold.overlays.dataflow.stages.softmax import SOFTMAX_CYCLES
 
 SHAPE = Shape((6, 4, 3), ("UINT4", "BIPOLAR"), ("INT3", "BIPOLAR"), None, False, False)
 SMALL = random_network(SHAPE, 1)
@@ -113,10 +114,10 @@ def test_the_figures_of_an_overlay_with_a_softmax_are_those_counted_by_hand():
     overlay = lower(share_on_chip(SMALL), FOLDING)
     stage = overlay.stages[-1]
     assert isinstance(stage, SoftmaxStage)
-    # As without it, fc1 gives its three rows in cycles 11, 12, 13; the link gives them in 12, 13,
-    # 14, the softmax its shares 2 * 3 + 20 cycles behind the last: 40, 41, 42; the link to the
-    # port gathers them: 43.
-    assert overlay.latency_cycles == 43
+    # As without it, fc1 gives its three rows in cycles 16, 17, 18; the link gives them in 18, 19,
+    # 20, the softmax its shares 2 * 3 + SOFTMAX_CYCLES behind the last; the link to the port
+    # gathers the last of three, 2 cycles later.
+    assert overlay.latency_cycles == 20 + 2 * 3 + SOFTMAX_CYCLES + 2 + 2
     assert overlay.initiation_interval == 4
     assert overlay.layers == ("fc0", "fc1", "softmax")
     assert overlay.folding == FOLDING

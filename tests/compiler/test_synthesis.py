@@ -16,6 +16,7 @@ from bitfold.build.compile.compiler import RTL, compile_dataflow, make_engine
 from bitfold.build.compile.passes.softmax import share_on_chip
 from bitfold.build.implement import synthesis
 from bitfold.build.implement.synthesis import (
+    CELLS,
     synthesise,
     synthesise_bundle,
     synthesise_part,
@@ -98,7 +99,7 @@ def test_a_multiplier_takes_a_dsp_unless_that_is_forbidden(tmp_path, cache):
 
 def test_a_memory_image_is_found_and_decides_the_logic(tmp_path, cache):
     (tmp_path / "images").mkdir()
-    rom = [RTL / "common" / "rom.sv"]
+    rom = [RTL / "common" / f"{name}.sv" for name in ("delay", "rom")]
     luts = []
     for words in (range(64), [3] * 64):
         (tmp_path / "images" / "words.hex").write_text(
@@ -186,6 +187,7 @@ def test_the_parts_of_an_overlay_are_all_of_it(small, cache):
     }
     assert list(stages.values()) == ["mvau", "threshold", "mvau"]
     assert all(i.resources.luts for i in whole.instances if i.path in stages)
+    assert not {f"{i.module}.sv" for i in whole.instances} & set(CELLS)
 
 
 def test_the_core_alone_is_about_the_core_in_its_shell(small, cache):

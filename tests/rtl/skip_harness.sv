@@ -1,8 +1,8 @@
 // Test only: a stream forks, one branch is delayed, the other waits for it in a fifo, and both are
 // added.
 //
-// The delayed branch is DELAY fifos of 2 beats, a cycle each, and a stream_link that gives a frame of
-// FRAME beats on only when it has come whole: DELAY + FRAME cycles.
+// The delayed branch is DELAY fifos of 2 beats, two cycles each, and a stream_link that gives a frame
+// of FRAME beats on only when it has come whole: 2 * DELAY + FRAME + 1 cycles.
 `default_nettype none
 
 module skip_harness #(

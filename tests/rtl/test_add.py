@@ -35,7 +35,7 @@ def test_each_lane_is_the_sum_of_its_terms(pe, terms, y):
         [[y.beats([sum(lane) for lane in zip(*frame)], pe) for frame in frames]],
         [pe * x.bits for x in terms],
         [cycles] * len(terms),
-        [[cycle + 1 for cycle in cycles]],
+        [[cycle + (len(terms) - 1).bit_length() for cycle in cycles]],
         busy_cycles=beats,
     )
     parameters = {

@@ -44,6 +44,7 @@ ENGINE_SOURCES = [
         if p.stem not in ("bitfold_top", "offload_program_pkg")
     ),
 ]
+INTEGERS = {"INPUT_BITS": 4, "INPUT_ENCODING": 0, "WEIGHT_BITS": 4, "WEIGHT_ENCODING": 1}
 LINK = {"LANES_IN": 3, "WIDE": 6, "KEPT": 4, "PADDED": 6, "LANES_OUT": 2}
 THREE_ENCODINGS = {
     "INPUTS": 3,
@@ -64,7 +65,7 @@ CLEAN = [
     (STREAM_SOURCES, "ram", {}),
     (STREAM_SOURCES, "ram", {"WIDTH": 32, "DEPTH": 2, "SLICE": 32}),
     (STREAM_SOURCES, "rom", {}),
-    (STREAM_SOURCES, "rom", {"WIDTH": 1, "DEPTH": 1}),
+    (STREAM_SOURCES, "rom", {"WIDTH": 1, "DEPTH": 1, "CYCLES": 2}),
     (STREAM_SOURCES, "rom", {"WIDTH": 1023, "DEPTH": 1000, "READS": 7}),
     (STREAM_SOURCES, "stream_fifo", {"WIDTH": 1, "DEPTH": 2}),
     (STREAM_SOURCES, "stream_fifo", {"WIDTH": 784, "DEPTH": 1024}),
@@ -97,6 +98,21 @@ CLEAN = [
         {"INPUT_BITS": 8, "INPUT_ENCODING": 0, "WEIGHT_BITS": 8, "WEIGHT_ENCODING": 1}
         | {"SUM_BITS": 20},
     ),
+    (STREAM_SOURCES, "dot_product", {"STRUCTURE": 1}),
+    (STREAM_SOURCES, "dot_product", {"STRUCTURE": 1, "SIMD": 1, "SUM_BITS": 2}),
+    (STREAM_SOURCES, "dot_product", {"STRUCTURE": 1, "PE": 3, "SIMD": 200, "SUM_BITS": 9}),
+    *(
+        (STREAM_SOURCES, "dot_product", {"STRUCTURE": 1, "SUM_BITS": 20, "REGISTERS": 2} | bits)
+        for bits in (
+            {"INPUT_BITS": 8, "INPUT_ENCODING": 0},
+            {"INPUT_BITS": 5, "INPUT_ENCODING": 1},
+            {"WEIGHT_BITS": 3, "WEIGHT_ENCODING": 0},
+            {"WEIGHT_BITS": 4, "WEIGHT_ENCODING": 1},
+            INTEGERS,
+            INTEGERS | {"MULTIPLIERS": 1},
+        )
+    ),
+    (STREAM_SOURCES, "mvau", {"REGISTERS": 3, "READ_CYCLES": 2}),
     (STREAM_SOURCES, "mvau", {}),
     (STREAM_SOURCES, "mvau", {"ROWS": 1, "COLUMNS": 1}),
     (STREAM_SOURCES, "mvau", {"PE": 8, "SIMD": 8}),
@@ -122,7 +138,7 @@ CLEAN = [
     (STREAM_SOURCES, "concatenate", BIPOLAR | {"OUTPUT_BITS": 1, "OUTPUT_ENCODING": 2}),
     (STREAM_SOURCES, "concatenate", BIPOLAR | {"OUTPUT_BITS": 2}),
     (STREAM_SOURCES, "argmax", {}),
-    (STREAM_SOURCES, "argmax", {"ROWS": 12, "PE": 12, "OUTPUT_BITS": 8}),
+    (STREAM_SOURCES, "argmax", {"ROWS": 12, "PE": 12, "OUTPUT_BITS": 8, "ROUNDS": 3}),
     (STREAM_SOURCES, "argmax", {"ROWS": 33, "PE": 3, "INPUT_ENCODING": 0, "OUTPUT_BITS": 6}),
     (STREAM_SOURCES, "softmax", {}),
     (STREAM_SOURCES, "softmax", {"ROWS": 64, "INPUT_BITS": 32, "SHIFT": 63, "PLAIN": 1}),
@@ -161,6 +177,11 @@ ILLEGAL = [
     (STREAM_SOURCES, "stream_link", LINK | {"DEPTH": 0}, "DEPTH must be at least 1"),
     (STREAM_SOURCES, "dot_product", {"INPUT_BITS": 2}, "a bipolar value has one bit"),
     (STREAM_SOURCES, "dot_product", {"WEIGHT_BITS": 2}, "a bipolar value has one bit"),
+    (STREAM_SOURCES, "dot_product", {"MULTIPLIERS": 1}, "MULTIPLIERS are for two integers"),
+    (STREAM_SOURCES, "argmax", {"ROUNDS": 0}, "ROUNDS must be at least 1"),
+    (STREAM_SOURCES, "delay", {"CYCLES": -1}, "CYCLES must be at least 0"),
+    (STREAM_SOURCES, "bit_count", {"BITS": 0}, "BITS must be 1 to 32767"),
+    (STREAM_SOURCES, "product_count", {"PRODUCTS": 0}, "PRODUCTS must be 1 to 32767"),
     (STREAM_SOURCES, "mvau", {"INPUT_BITS": 2, "WEIGHT_ENCODING": 1}, "bipolar value has one bit"),
     (STREAM_SOURCES, "mvau", {"PE": 3}, "PE must divide ROWS and SIMD must divide COLUMNS"),
     (STREAM_SOURCES, "mvau", {"SIMD": 16}, "PE must divide ROWS and SIMD must divide COLUMNS"),

@@ -15,38 +15,45 @@ from stored_integers import (
 from stream_case import StreamCase, judge
 
 SOURCES = [
-    RTL / "common" / "rom.sv",
-    RTL / "mvau" / "dot_product.sv",
+    *(
+        RTL / "common" / f"{name}.sv"
+        for name in ("delay", "rom", "counter7", "product3", "sum3", "bit_heap")
+    ),
+    *sorted((RTL / "mvau").glob("dot_product*.sv")),
     RTL / "mvau" / "mvau.sv",
 ]
 
-# ROWS, COLUMNS, PE, SIMD, inputs, weights
+# ROWS, COLUMNS, PE, SIMD, inputs, weights, cycles to read, registers
 CASES = [
-    (8, 8, 1, 1, bipolar, bipolar),
-    (8, 8, 8, 8, bipolar, bipolar),
-    (3, 300, 1, 150, bipolar, bipolar),  # counted in two parts
-    (12, 10, 3, 5, unsigned(2), bipolar),
-    (6, 9, 2, 3, signed(3), bipolar),
-    (5, 7, 5, 1, bipolar, signed(2)),
-    (7, 6, 1, 6, unsigned(4), signed(4)),
-    (6, 4, 3, 2, signed(8), signed(8)),
-    (4, 6, 2, 2, unsigned(1), unsigned(1)),
-    (1, 1, 1, 1, signed(6), signed(6)),
-    (1, 13, 1, 1, unsigned(8), unsigned(8)),
-    (3, 20, 1, 4, bipolar, unsigned(3)),
-    (24, 24, 6, 8, unsigned(1), signed(2)),
+    (8, 8, 1, 1, bipolar, bipolar, 1, 0),
+    (8, 8, 8, 8, bipolar, bipolar, 2, 3),
+    (3, 300, 1, 150, bipolar, bipolar, 1, 1),
+    (12, 10, 3, 5, unsigned(2), bipolar, 1, 2),
+    (6, 9, 2, 3, signed(3), bipolar, 2, 0),
+    (5, 7, 5, 1, bipolar, signed(2), 1, 0),
+    (7, 6, 1, 6, unsigned(4), signed(4), 1, 1),
+    (6, 4, 3, 2, signed(8), signed(8), 1, 0),
+    (4, 6, 2, 2, unsigned(1), unsigned(1), 1, 0),
+    (1, 1, 1, 1, signed(6), signed(6), 1, 0),
+    (1, 13, 1, 1, unsigned(8), unsigned(8), 2, 1),
+    (3, 20, 1, 4, bipolar, unsigned(3), 1, 1),
+    (24, 24, 6, 8, unsigned(1), signed(2), 1, 0),
 ]
 
 
-@pytest.mark.parametrize(("rows", "columns", "pe", "simd", "x", "w"), CASES, ids=str)
-def test_a_frame_is_multiplied_by_the_matrix_in_the_stated_cycles(rows, columns, pe, simd, x, w):
+@pytest.mark.parametrize(
+    ("rows", "columns", "pe", "simd", "x", "w", "read", "registers"), CASES, ids=str
+)
+def test_a_frame_is_multiplied_by_the_matrix_in_the_stated_cycles(
+    rows, columns, pe, simd, x, w, read, registers
+):
     rng = random.Random(rows * columns)
     total = dot_product_encoding(columns, x, w)
     matrix = random_matrix(rows, columns, w, rng)
     frames = [[extreme] * columns for extreme in (x.values[0], x.values[-1])]
     frames += [x.draw(rng, columns) for _ in range(8)]
     products = [[dot_product(row, frame) for row in matrix] for frame in frames]
-    taken, given = schedule(len(frames), rows // pe, columns // simd)
+    taken, given = schedule(len(frames), rows // pe, columns // simd, read + registers + 2)
     case = StreamCase(
         [x.beats(frame, simd) for frame in frames],
         [total.beats(row, pe) for row in products],
@@ -64,6 +71,9 @@ def test_a_frame_is_multiplied_by_the_matrix_in_the_stated_cycles(rows, columns,
         "WEIGHT_BITS": w.bits,
         "WEIGHT_ENCODING": w.encoding,
         "ACCUMULATOR_BITS": total.bits,
+        "MULTIPLIERS": int(x is not bipolar and w is not bipolar and w.bits > 2),
+        "READ_CYCLES": read,
+        "REGISTERS": registers,
     }
     image = image_text(weight_words(matrix, w, pe, simd))
     judge(SOURCES, "mvau", parameters, case, {"weights.hex": image})
@@ -81,10 +91,11 @@ def dot_product(row: list[int], frame: list[int]) -> int:
     return sum(w * x for w, x in zip(row, frame, strict=True))
 
 
-def schedule(frames: int, neuron_fold: int, synapse_fold: int) -> tuple[list[int], list[int]]:
+def schedule(
+    frames: int, neuron_fold: int, synapse_fold: int, latency: int
+) -> tuple[list[int], list[int]]:
     """A product a cycle: the first block of rows takes the beats, and the last product of each
-    block gives accumulators, 3 cycles later, or 2 where it is the only one."""
-    latency = 3 if synapse_fold > 1 else 2
+    block gives accumulators, `latency` cycles later."""
     taken, given = [], []
     for frame in range(frames):
         start = frame * neuron_fold * synapse_fold

@@ -19,25 +19,25 @@ FRAMES = 24
 
 @dataclass(frozen=True)
 class Skip:
-    """skip_harness: the delayed branch takes `delay` cycles and then waits for a whole frame."""
+    """skip_harness: the delayed branch passes `delay` fifos and then waits for a whole frame."""
 
     delay: int
     frame: int
 
     @property
     def cycles(self) -> int:
-        return self.delay + self.frame
+        return 2 * self.delay + self.frame + 1
 
     @property
     def exact_depth(self) -> int:
-        """A beat for each cycle of the delayed branch, and the one that comes as the first goes."""
-        return self.cycles + 1
+        """A beat for each cycle of the delayed branch, beside the one at the end."""
+        return self.cycles
 
     @property
     def shallowest(self) -> int:
         """The fork gives the delayed branch the last beat of a frame while the fifo has no room for
         it: one beat less, and the last beat never comes."""
-        return self.frame - 1
+        return self.frame - 2
 
     def parameters(self, depth: int) -> dict[str, int]:
         return {"BITS": BITS, "DELAY": self.delay, "FRAME": self.frame, "DEPTH": depth}
@@ -46,22 +46,29 @@ class Skip:
         """The cycles in which the beats of FRAMES frames are taken and given.
 
         A beat is offered to both branches in the cycle after the one before it left the fork. The
-        delayed branch takes it at once, the fifo when the beat `depth` before it has been added.
+        delayed branch takes it at once, the fifo when the beat `depth` before it has moved to its
+        end: a cycle after it came, or when the one before is added.
         """
         beats = range(FRAMES * self.frame)
-        offered, taken, added = [], [], []
+        offered, taken, moved, added = [], [], [], []
 
         def add_up_to(beat: int) -> None:
             for n in range(len(added), beat + 1):
                 last_of_frame = n // self.frame * self.frame + self.frame - 1
-                delayed = offered[last_of_frame] + self.delay + 1
-                added.append(max(delayed, taken[n] + 1, added[-1] + 1 if added else 0))
+                delayed = offered[last_of_frame] + 2 * self.delay + 2
+                move_up_to(n)
+                added.append(max(delayed, moved[n] + 1))
+
+        def move_up_to(beat: int) -> None:
+            for n in range(len(moved), beat + 1):
+                add_up_to(n - 1)
+                moved.append(max(taken[n] + 1, added[-1] if added else 0))
 
         for beat in beats:
             offered.append(taken[-1] + 1 if taken else 0)
             if beat >= depth:
-                add_up_to(beat - depth)
-            taken.append(max(offered[-1], added[beat - depth] + 1 if beat >= depth else 0))
+                move_up_to(beat - depth)
+            taken.append(max(offered[-1], moved[beat - depth] + 1 if beat >= depth else 0))
         add_up_to(beats[-1])
         return taken, [cycle + 1 for cycle in added]
 
@@ -97,4 +104,4 @@ def test_a_fifo_that_cannot_hold_what_a_frame_waits_for_stops_the_stream():
     with pytest.raises(IndexError):
         FRAME.schedule(depth)
     model = build(SOURCES, "skip_harness", FRAME.parameters(depth))
-    run(model, "cocotb_deadlock", plusargs={"taken": depth, "cycles": 20 * FRAME.cycles})
+    run(model, "cocotb_deadlock", plusargs={"taken": depth + 1, "cycles": 20 * FRAME.cycles})

@@ -8,6 +8,7 @@ from stored_integers import join
 from stream_case import StreamCase, judge
 
 SOURCES = [RTL / "common" / f"stream_{name}.sv" for name in ("widen", "fifo", "narrow", "link")]
+SOURCES.append(RTL / "common" / "stable_beat.sv")
 FRAMES = 9
 
 # BITS, LANES_IN, WIDE, KEPT, PADDED, LANES_OUT, DEPTH
@@ -40,7 +41,7 @@ def test_elements_arrive_in_order_without_the_padding(
         inputs,
         outputs,
         *schedule(parts_in, parts_out, depth),
-        capacity=min(depth * parts_in + parts_in - 1, FRAMES * parts_in),
+        capacity=min((depth + 2) * parts_in - 1, FRAMES * parts_in),
     )
     parameters = {
         "BITS": bits,
@@ -61,17 +62,17 @@ def beats(elements: list[int], lanes: int, bits: int) -> list[int]:
 def schedule(parts_in: int, parts_out: int, depth: int) -> tuple[list[int], list[int]]:
     """The cycles in which the parts of FRAMES wide beats are taken and given.
 
-    A wide beat enters the buffer with its last part, if there is room; it can leave a cycle later,
-    part by part, and makes room a cycle after its last part.
+    A wide beat enters the buffer with its last part, if there is room. It moves to the buffer's end
+    a cycle later, or when the one before has left, which makes room; a cycle later it leaves, part
+    by part.
     """
-    taken, given, left = [], [], []
+    taken, given, moved = [], [], []
     for frame in range(FRAMES):
         for part in range(parts_in):
             cycle = taken[-1] + 1 if taken else 0
             if part == parts_in - 1 and frame >= depth:
-                cycle = max(cycle, left[frame - depth] + 1)
+                cycle = max(cycle, moved[frame - depth] + 1)
             taken.append(cycle)
-        for _ in range(parts_out):
-            given.append(max(taken[-1] + 1, given[-1] + 1 if given else 0))
-        left.append(given[-1])
+        moved.append(max(taken[-1] + 1, given[-1] if given else 0))
+        given += [moved[-1] + 1 + part for part in range(parts_out)]
     return taken, given

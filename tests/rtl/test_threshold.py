@@ -8,7 +8,10 @@ from cocotb_build import RTL
 from stored_integers import Stored, bipolar, image_text, join, signed, threshold_words, unsigned
 from stream_case import StreamCase, judge, steady
 
-SOURCES = [RTL / "common" / "rom.sv", RTL / "mvau" / "threshold.sv"]
+SOURCES = [
+    *(RTL / "common" / f"{name}.sv" for name in ("delay", "rom", "stream_skid")),
+    RTL / "mvau" / "threshold.sv",
+]
 
 # FOLDS, PE, inputs, thresholds a channel, as stored, BITS, BASE, outputs
 PER_CHANNEL = [
@@ -55,7 +58,12 @@ def test_a_level_is_how_many_thresholds_are_reached(
         outputs.append([join(stored[i : i + pe], y.bits) for i in range(0, folds * pe, pe)])
     beats = folds * len(inputs)
     case = StreamCase(
-        inputs, outputs, steady(beats), steady(beats, start=bits), folds, capacity=bits
+        inputs,
+        outputs,
+        steady(beats),
+        steady(beats, start=2 * bits),
+        folds,
+        capacity=2 * bits + 1,
     )
     parameters = {
         "FOLDS": folds,

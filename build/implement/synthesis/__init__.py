@@ -24,7 +24,11 @@ from bitfold.models.cache import Cache
 from bitfold.models.errors import ToolError
 from bitfold.overlays.boards.chip import Resources
 from bitfold.overlays.bundle import Bundle
+from bitfold.overlays.trust import RTL
 from bitfold.runtime.cplusplus import digest
+
+CELLS = {file.name: file for file in (RTL / "xc7").glob("*.sv")}
+"""Portable modules made of primitives of the 7 series, and so smaller, by file name."""
 
 RECIPE = "synth_xilinx -family xc7 -flatten -noiopad -noclkbuf"
 """What it does without, measured with Yosys 0.70 on the cores of iris W1A1, W1A3 and W4A4: -abc9 is
@@ -76,7 +80,8 @@ right, and flip-flops beside them rather too high."""
 
 @dataclass(frozen=True)
 class Instance:
-    """One instance of a module, and what it takes without the instances in it that are apart."""
+    """One instance of a module, and what it takes without the instances in it that are apart, which
+    CELLS never are."""
 
     path: str
     module: str
@@ -143,7 +148,7 @@ def synthesise(
     `apart` and `options`: as `synthesise_part` takes them; all else as `elaborate`. Raises
     ToolError.
     """
-    part = elaborate(sources, top, images, parameters, **more)[""]
+    part = elaborate(sources, top, images, parameters, cells=CELLS, **more)[""]
     return synthesise_part(part, apart=apart, options=options, **more)
 
 
@@ -153,7 +158,7 @@ def synthesise_bundle(bundle: Bundle, core_only: bool = False, *, options=(), **
     What is too much for Yosys at once is synthesised part by part: there is no netlist then, and
     what lies between the parts is not counted. All else as `synthesise` takes it.
     """
-    parts = elaborate_bundle(bundle, **more)
+    parts = elaborate_bundle(bundle, cells=CELLS, **more)
     core = core_of(parts)
     whole = core if core_only else parts[""]
     wires = (core,) if core_only else (whole, core)
@@ -230,6 +235,7 @@ def _script(top: str, apart: Sequence[str], recipe: str) -> str:
     kept = " ".join(f"*{module}/t:* %M" for module in apart)
     return "\n".join(
         (
+            "read_verilog -lib +/xilinx/cells_sim.v",
             f"read_rtlil part.il\nhierarchy -top {top}",
             f"setattr -mod -set keep_hierarchy 1 {kept}" if kept else "",
             ROMS,
@@ -258,12 +264,21 @@ def _read(work: Path, top: str) -> list:
             inner[module].append((name.removeprefix("\\"), kind.removeprefix("\\")))
     instances = []
 
-    def visit(path: str, module: str) -> None:
-        own = {kind: n for kind, n in cells[module].items() if kind not in cells}
-        name = module.split("\\")[1] if module.startswith("$paramod") else module
-        instances.append((path, name, asdict(count(own))))
+    def name_of(module: str) -> str:
+        return module.split("\\")[1] if module.startswith("$paramod") else module
+
+    def visit(path: str, module: str) -> Resources:
+        """What an instance takes, with the cells of primitives in it; the rest of what is in it is
+        left in `instances`."""
+        place = len(instances)
+        taken = count({kind: n for kind, n in cells[module].items() if kind not in cells})
         for instance, kind in sorted(inner[module]):
-            visit(f"{path}.{instance}".lstrip("."), kind)
+            inside = visit(f"{path}.{instance}".lstrip("."), kind)
+            if f"{name_of(kind)}.sv" in CELLS:
+                taken += inside
+        if f"{name_of(module)}.sv" not in CELLS:
+            instances.insert(place, (path, name_of(module), asdict(taken)))
+        return taken
 
     visit("", top)
     return instances

@@ -42,6 +42,7 @@ def elaborate(
     parameters: Mapping[str, int | str] | None = None,
     *,
     inside: Sequence[str] = (),
+    cells: Mapping[str, Path] | None = None,
     yosys_program: Path | None = None,
     cache: Path | None = None,
     progress: Callable[[str], None] = lambda step: None,
@@ -49,11 +50,12 @@ def elaborate(
     """The parts of module `top`, by path: the top itself, and what lies in it or directly in an
     instance of the modules `inside`.
 
-    `images`: the memory images that the sources read. `parameters`: of the top. `yosys_program`: a
-    native one instead of the packaged one. Raises ToolError.
+    `images`: the memory images that the sources read. `parameters`: of the top. `cells`: sources in
+    place of those of the same file name. `yosys_program`: a native one instead of the packaged one.
+    Raises ToolError.
     """
     tool = yosys(yosys_program)
-    sources = _needed(sources, top)
+    sources = _needed([(cells or {}).get(file.name, file) for file in sources], top)
     files = [*sources, *images]
     chosen = "".join(f" -chparam {n} {_constant(v)}" for n, v in (parameters or {}).items())
     lines = (

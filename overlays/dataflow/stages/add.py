@@ -18,7 +18,7 @@ class AddStage(Stage):
     module = "add"
 
     cycles = property(lambda self: self.output.size // self.fold.pe)
-    latency_cycles = property(lambda self: 1)
+    latency_cycles = property(lambda self: (len(self.inputs) - 1).bit_length())
 
     def taken(self, *arrivals: np.ndarray, free: int = 0) -> tuple[np.ndarray, ...]:
         return (one_a_cycle(reduce(np.maximum, arrivals), free),) * len(arrivals)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
+from bitfold.overlays.dataflow.pipelining import SHORT_BITS
 from bitfold.overlays.dataflow.stages.stage import Stage, encoding_code
 
 
@@ -17,7 +19,15 @@ class ArgMaxStage(Stage):
 
     lanes_out = property(lambda self: 1)
     cycles = property(lambda self: self.input.size // self.fold.pe)
-    latency_cycles = property(lambda self: 2)
+
+    @property
+    def latency_cycles(self) -> int:
+        return 1 + ceil((self.fold.pe - 1).bit_length() / self.rounds)
+
+    @property
+    def rounds(self) -> int:
+        """Comparisons one behind the other in a cycle: two of scores that are few bits."""
+        return 2 if self.input.encoding.bits <= SHORT_BITS else 1
 
     def departures(self, taken: np.ndarray) -> np.ndarray:
         return taken[-1:] + self.latency_cycles
@@ -30,6 +40,7 @@ class ArgMaxStage(Stage):
             "INPUT_BITS": self.input.encoding.bits,
             "INPUT_ENCODING": encoding_code(self.input.encoding),
             "OUTPUT_BITS": self.output.encoding.bits,
+            "ROUNDS": self.rounds,
         }
 
     def features(self, dsps: bool):

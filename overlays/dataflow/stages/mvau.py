@@ -8,16 +8,23 @@ from math import log2
 import numpy as np
 
 from bitfold.models.encoding import Encoding
-from bitfold.overlays.dataflow.cost import DSP_PRODUCT_BITS, memory_luts, table_luts
+from bitfold.overlays.dataflow.cost import memory_luts, table_luts
 from bitfold.overlays.dataflow.images import Image
 from bitfold.overlays.dataflow.stages.stage import Stage, encoding_code
 
 
 @dataclass(frozen=True, kw_only=True)
 class MatrixStage(Stage):
-    """mvau: the sums of a Dense, whose weights are of encoding `weight`."""
+    """mvau: the sums of a Dense, whose weights are of encoding `weight`.
+
+    `multipliers`: its products are multiplied, where they are not counted. `read_cycles` and
+    `registers`: as pipelining.py has them, of its weights and in its dot products.
+    """
 
     weight: Encoding
+    multipliers: bool
+    read_cycles: int
+    registers: int
 
     module = "mvau"
     direct = False
@@ -35,7 +42,7 @@ class MatrixStage(Stage):
     @property
     def latency_cycles(self) -> int:
         """From the beat that completes a block of rows to its accumulators."""
-        return 3 if self.synapse_fold > 1 else 2
+        return self.read_cycles + self.registers + 2
 
     def departures(self, taken: np.ndarray) -> np.ndarray:
         last_column = taken[-1]
@@ -54,6 +61,9 @@ class MatrixStage(Stage):
             "WEIGHT_BITS": self.weight.bits,
             "WEIGHT_ENCODING": encoding_code(self.weight),
             "ACCUMULATOR_BITS": self.output.encoding.bits,
+            "MULTIPLIERS": int(self.multipliers),
+            "READ_CYCLES": self.read_cycles,
+            "REGISTERS": self.registers,
         }
 
     @property
@@ -74,14 +84,15 @@ class MatrixStage(Stage):
         products = pe * simd
         x, w, total = self.input.encoding.bits, self.weight.bits, self.output.encoding.bits
         buffered = self.neuron_fold > 1
+        shared = self.input.encoding.is_bipolar != self.weight.is_bipolar
         return self._kind(dsps), {
             "one": 1,
             "steps": log2(self.neuron_fold * self.synapse_fold),
-            "rows": pe,
-            "products": products,
             "product_bits": products * x * w,
-            "summed": products * (x + w + log2(simd) / 2),
-            "accumulated": pe * total * (self.synapse_fold > 1),
+            "summed": products * (x + w),
+            "added": pe * (x + w + log2(simd)),
+            "accumulated": pe * total,
+            "shared": (simd * x + total) * shared,
             "weights": products * w * table_luts(self.cycles),
             "buffer": memory_luts(simd * x, self.synapse_fold) if buffered else 0,
             "chosen": simd * x if buffered else 0,
@@ -89,17 +100,12 @@ class MatrixStage(Stage):
 
     @property
     def dsps(self) -> int:
-        return self.fold.pe * self.fold.simd if self._takes_dsps else 0
+        return self.fold.pe * self.fold.simd if self.multipliers else 0
 
     def _kind(self, dsps: bool) -> str:
         bipolar = self.input.encoding.is_bipolar + self.weight.is_bipolar
         if bipolar:
             return ("multiply", "add", "xnor")[bipolar]
-        return "multiply_dsp" if dsps and self._takes_dsps else "multiply"
-
-    @property
-    def _takes_dsps(self) -> bool:
-        factors = (self.input.encoding, self.weight)
-        if any(factor.is_bipolar for factor in factors):
-            return False
-        return sum(e.bits + (not e.signed) for e in factors) >= DSP_PRODUCT_BITS
+        if self.multipliers:
+            return "multiply_dsp" if dsps else "multiply_luts"
+        return "multiply"

@@ -1,4 +1,4 @@
-"""threshold: counts the thresholds that are reached, one bit of the count a cycle."""
+"""threshold: counts the thresholds that are reached, one bit of the count in two cycles."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class ThresholdStage(Stage):
 
     @property
     def latency_cycles(self) -> int:
-        return self.level_bits
+        """A cycle to read a threshold and one to compare, for each bit of the level."""
+        return 2 * self.level_bits
 
     def departures(self, taken: np.ndarray) -> np.ndarray:
         return taken + self.latency_cycles

@@ -8,74 +8,80 @@
 module bit_heap #(
   parameter int                    COLUMNS   = 4,  // bits of the sum, 1 to 64
   parameter logic [COLUMNS*16-1:0] HEIGHTS   = {COLUMNS{16'd1}},  // 16 bits each; not all 0
-  parameter int                    REGISTERS = 0   // >= 0
+  parameter int                    REGISTERS = 0,  // >= 0
+  // The rest follows from the above: leave it alone.
+  parameter int                    BITS      = bits_in(HEIGHTS)
 ) (
-  input  logic                               aclk,
-  input  logic                               advance,  // the registers move
-  input  logic [below(HEIGHTS, COLUMNS)-1:0] bits,     // those of column 0 lowest
-  output logic [COLUMNS-1:0]                 sum
+  input  logic               aclk,
+  input  logic               advance,  // the registers move
+  input  logic [BITS-1:0]    bits,     // those of column 0 lowest
+  output logic [COLUMNS-1:0] sum
 );
   localparam int HEIGHT_BITS = COLUMNS * 16;
+  localparam int PLACE_BITS = COLUMNS * 32;
   localparam int LEVELS = levels();
   // How many LUTs lie one behind the other, about: in what makes the bits, a level, the adder.
   localparam int MADE = 1;
   localparam int LEVEL = 2;
   localparam int ADDER = 4;
 
-  function automatic int height(input logic [HEIGHT_BITS-1:0] heights, input int column);
-    height = column < 0 || column >= COLUMNS ? 0 : int'(16'(heights >> 16 * column));
+  function automatic int bits_in(input logic [HEIGHT_BITS-1:0] columns);
+    bits_in = 0;
+    for (int i = 0; i < COLUMNS; i = i + 1) bits_in = bits_in + int'(16'(columns >> 16 * i));
   endfunction
 
-  // Bits that lie in the columns below one.
-  function automatic int below(input logic [HEIGHT_BITS-1:0] heights, input int column);
-    below = 0;
-    for (int i = 0; i < column; i = i + 1) below = below + height(heights, i);
-  endfunction
-
-  // Counters of a column, and the bits that it hands on as they are: counters take four or more.
-  function automatic int counters(input logic [HEIGHT_BITS-1:0] heights, input int column);
-    counters = (height(heights, column) + 3) / 7;
-  endfunction
-
-  function automatic int kept(input logic [HEIGHT_BITS-1:0] heights, input int column);
-    int rest;
-    rest = height(heights, column) % 7;
-    kept = rest > 3 ? 0 : rest;
-  endfunction
-
-  // The heights behind a level of counters: ones, twos of the column below, fours of that below it.
-  function automatic logic [HEIGHT_BITS-1:0] counted(input logic [HEIGHT_BITS-1:0] heights);
-    logic [15:0] left;
-    counted = '0;
+  // Where the bits of each column begin, 32 bits a column.
+  function automatic logic [PLACE_BITS-1:0] places_in(input logic [HEIGHT_BITS-1:0] columns);
+    int place;
+    places_in = '0;
+    place = 0;
     for (int i = 0; i < COLUMNS; i = i + 1) begin
-      left = 16'(kept(heights, i) + counters(heights, i) + counters(heights, i - 1)
-        + counters(heights, i - 2));
-      counted = counted | HEIGHT_BITS'(left) << 16 * i;
+      places_in = places_in | PLACE_BITS'(place) << 32 * i;
+      place = place + int'(16'(columns >> 16 * i));
+    end
+  endfunction
+
+  // The heights behind a level. Of seven bits of a column, and of four to six that are left, a
+  // counter makes a one, a two for the next column and a four for that behind it.
+  function automatic logic [HEIGHT_BITS-1:0] counted_down(input logic [HEIGHT_BITS-1:0] columns);
+    logic [15:0] height, rest, counters, twos, fours;
+    counted_down = '0;
+    twos = '0;
+    fours = '0;
+    for (int i = 0; i < COLUMNS; i = i + 1) begin
+      height = 16'(columns >> 16 * i);
+      counters = (height + 16'd3) / 16'd7;
+      rest = height % 16'd7;
+      if (rest > 16'd3) rest = '0;
+      counted_down = counted_down | HEIGHT_BITS'(16'(counters + rest + twos + fours)) << 16 * i;
+      fours = twos;
+      twos = counters;
     end
   endfunction
 
   function automatic logic [HEIGHT_BITS-1:0] behind(input int level);
     behind = HEIGHTS;
-    for (int i = 0; i < level; i = i + 1) behind = counted(behind);
+    for (int i = 0; i < level; i = i + 1) behind = counted_down(behind);
   endfunction
 
   function automatic int levels();
-    logic [HEIGHT_BITS-1:0] heights;
+    logic [HEIGHT_BITS-1:0] columns;
     int high;
     levels = -1;
-    heights = HEIGHTS;
+    columns = HEIGHTS;
     high = 1;
     while (high != 0) begin
       high = 0;
-      for (int i = 0; i < COLUMNS; i = i + 1) if (height(heights, i) > 3) high = 1;
-      heights = counted(heights);
+      for (int i = 0; i < COLUMNS; i = i + 1) if (16'(columns >> 16 * i) > 16'd3) high = 1;
+      columns = counted_down(columns);
       levels = levels + 1;
     end
   endfunction
 
-  // Registers up to and with those behind a level, so that all parts are about as deep.
+  // Registers up to and with those behind a level: each lies where its part of the depth is nearest.
   function automatic int registers(input int level);
-    registers = (MADE + level * LEVEL) * (REGISTERS + 1) / (MADE + LEVELS * LEVEL + ADDER);
+    registers = (MADE + level * LEVEL + LEVEL / 2) * (REGISTERS + 1)
+      / (MADE + LEVELS * LEVEL + ADDER);
     if (level < 0) registers = 0;
     if (level == LEVELS || registers > REGISTERS) registers = REGISTERS;
   endfunction
@@ -86,15 +92,16 @@ module bit_heap #(
 
   for (genvar l = 0; l <= LEVELS; l = l + 1) begin : g_level
     localparam logic [HEIGHT_BITS-1:0] NOW = behind(l);
-    localparam logic [HEIGHT_BITS-1:0] NEXT = counted(NOW);
-    logic [below(NOW, COLUMNS)-1:0] made, heap;
+    localparam logic [PLACE_BITS-1:0] PLACES = places_in(NOW);
+    localparam int HEAP = bits_in(NOW);
+    logic [HEAP-1:0] made, heap;
     if (l == 0) begin : g_first
       assign made = bits;
     end else begin : g_later
       assign made = g_level[l-1].g_counters.next;
     end
     delay #(
-      .WIDTH (below(NOW, COLUMNS)),
+      .WIDTH (HEAP),
       .CYCLES(registers(l) - registers(l - 1))
     ) hold (
       .aclk,
@@ -104,47 +111,56 @@ module bit_heap #(
     );
 
     if (l < LEVELS) begin : g_counters
-      // A column: its counters' ones, what it kept, then the twos and fours of those below.
-      logic [below(NEXT, COLUMNS)-1:0] next;
+      localparam logic [HEIGHT_BITS-1:0] NEXT = counted_down(NOW);
+      localparam logic [PLACE_BITS-1:0] NEXT_PLACES = places_in(NEXT);
+      // A column: its counters' ones, what is left of it, the fours from two columns below, and
+      // the twos from the one below.
+      logic [bits_in(NEXT)-1:0] next;
       for (genvar c = 0; c < COLUMNS; c = c + 1) begin : g_column
-        localparam int COUNTERS = counters(NOW, c);
-        localparam int KEPT = kept(NOW, c);
-        localparam int TAKEN = height(NOW, c) - KEPT;
-        localparam int TWOS = below(NEXT, c + 1) + counters(NOW, c + 1) + kept(NOW, c + 1);
-        localparam int FOURS = below(NEXT, c + 2) + counters(NOW, c + 2) + kept(NOW, c + 2)
-          + counters(NOW, c + 1);
+        localparam int HEIGHT = int'(NOW[16*c+:16]);
+        localparam int COUNTERS = (HEIGHT + 3) / 7;
+        localparam int LEFT = HEIGHT % 7 > 3 ? 0 : HEIGHT % 7;
+        localparam int PLACE = int'(PLACES[32*c+:32]);
+        localparam int NEXT_PLACE = int'(NEXT_PLACES[32*c+:32]);
         if (COUNTERS > 0) begin : g_count
           logic [COUNTERS-1:0] ones, twos, fours;
           counter7 #(
             .COUNTERS(COUNTERS)
           ) counter (
-            .x    ((7 * COUNTERS)'(heap[below(NOW, c)+:TAKEN])),
+            .x    ((7 * COUNTERS)'(heap[PLACE+:HEIGHT-LEFT])),
             .ones (ones),
             .twos (twos),
             .fours(fours)
           );
-          assign next[below(NEXT, c)+:COUNTERS] = ones;
+          assign next[NEXT_PLACE+:COUNTERS] = ones;
           if (c + 1 < COLUMNS) begin : g_twos
-            assign next[TWOS+:COUNTERS] = twos;
+            // The last of its column.
+            localparam int END = int'(NEXT_PLACES[32*(c+1)+:32]) + int'(NEXT[16*(c+1)+:16]);
+            assign next[END-COUNTERS+:COUNTERS] = twos;
           end
           if (c + 2 < COLUMNS) begin : g_fours
-            assign next[FOURS+:COUNTERS] = fours;
+            // In front of the twos of the column between.
+            localparam int TWOS = (int'(NOW[16*(c+1)+:16]) + 3) / 7;
+            localparam int END = int'(NEXT_PLACES[32*(c+2)+:32]) + int'(NEXT[16*(c+2)+:16]);
+            assign next[END-TWOS-COUNTERS+:COUNTERS] = fours;
           end
           logic unused;
           assign unused = &{1'b0, twos, fours};
         end
-        if (KEPT > 0) begin : g_keep
-          assign next[below(NEXT, c)+COUNTERS+:KEPT] = heap[below(NOW, c)+TAKEN+:KEPT];
+        if (LEFT > 0) begin : g_left
+          assign next[NEXT_PLACE+COUNTERS+:LEFT] = heap[PLACE+HEIGHT-LEFT+:LEFT];
         end
       end
     end
   end
 
+  localparam logic [HEIGHT_BITS-1:0] LAST = behind(LEVELS);
+  localparam logic [PLACE_BITS-1:0] LAST_PLACES = places_in(LAST);
   logic [2:0][COLUMNS-1:0] terms;
   for (genvar c = 0; c < COLUMNS; c = c + 1) begin : g_term
     for (genvar i = 0; i < 3; i = i + 1) begin : g_bit
-      if (i < height(behind(LEVELS), c)) begin : g_one
-        assign terms[i][c] = g_level[LEVELS].heap[below(behind(LEVELS), c)+i];
+      if (i < int'(LAST[16*c+:16])) begin : g_one
+        assign terms[i][c] = g_level[LEVELS].heap[int'(LAST_PLACES[32*c+:32])+i];
       end else begin : g_none
         assign terms[i][c] = 1'b0;
       end

@@ -1,71 +1,76 @@
-// First-in first-out buffer between two streams; a beat can leave in the cycle after it came.
+// First-in first-out buffer between two streams, whose ends are registers: a beat can leave two
+// cycles after it came.
 `default_nettype none
 
 module stream_fifo #(
-  parameter WIDTH = 8,  // bits of a beat, >= 1
-  parameter DEPTH = 2   // beats, >= 1; a single one can only come every other cycle
+  parameter int WIDTH = 8,  // bits of a beat, >= 1
+  parameter int DEPTH = 2   // beats beside the one at the end, >= 1; 1 takes one every other cycle
 ) (
-  input  wire             aclk,
-  input  wire             aresetn,
-  input  wire [WIDTH-1:0] s_axis_tdata,
-  input  wire             s_axis_tvalid,
-  output wire             s_axis_tready,
-  output wire [WIDTH-1:0] m_axis_tdata,
-  output wire             m_axis_tvalid,
-  input  wire             m_axis_tready
+  input  logic             aclk,
+  input  logic             aresetn,
+  input  logic [WIDTH-1:0] s_axis_tdata,
+  input  logic             s_axis_tvalid,
+  output logic             s_axis_tready,
+  output logic [WIDTH-1:0] m_axis_tdata,
+  output logic             m_axis_tvalid,
+  input  logic             m_axis_tready
 );
-  localparam ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
-  localparam POINTER_BITS = ADDRESS_BITS + 1;
-  localparam LAP = 1 << ADDRESS_BITS;
-  localparam SKIPPED = LAP - DEPTH;  // addresses that hold nothing: none if a power of two
+  localparam int ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
+  localparam int COUNT_BITS = $clog2(DEPTH + 1);
 
-  generate
-    if (DEPTH < 1) begin : g_bad_depth
-      $error("DEPTH must be at least 1");
-    end
-  endgenerate
+  if (DEPTH < 1) begin : g_bad_depth
+    $error("DEPTH must be at least 1");
+  end
 
-  reg [WIDTH-1:0]    beats[0:DEPTH-1];
-  // One bit more than an address, which changes with each lap, so that full and empty differ.
-  reg [ADDRESS_BITS:0] written, taken;
+  logic [WIDTH-1:0] beats[DEPTH];
+  logic [ADDRESS_BITS-1:0] written, read;
+  logic [COUNT_BITS-1:0] count;  // of beats that are not at the end
+  logic some;                    // it is not 0
 
-  function automatic [ADDRESS_BITS:0] next(input [ADDRESS_BITS:0] pointer);
-    next = pointer + 1'b1;
-    if (SKIPPED != 0 && pointer[ADDRESS_BITS-1:0] == ADDRESS_BITS'(DEPTH - 1))
-      next = next + POINTER_BITS'(SKIPPED);
+  function automatic logic [ADDRESS_BITS-1:0] next(input logic [ADDRESS_BITS-1:0] address);
+    next = address == ADDRESS_BITS'(DEPTH - 1) ? '0 : address + 1'b1;
   endfunction
 
-  wire push = s_axis_tvalid && s_axis_tready;
-  wire pop = m_axis_tvalid && m_axis_tready;
+  logic push, pop;
+  assign push = s_axis_tvalid && s_axis_tready;
+  assign pop = some && (!m_axis_tvalid || m_axis_tready);
 
-  assign s_axis_tready = (written - taken) != POINTER_BITS'(LAP);
-  assign m_axis_tvalid = written != taken;
-  assign m_axis_tdata = beats[taken[ADDRESS_BITS-1:0]];
-
-  always @(posedge aclk) begin
-    if (push) beats[written[ADDRESS_BITS-1:0]] <= s_axis_tdata;
+  always_ff @(posedge aclk) begin
+    if (push) beats[written] <= s_axis_tdata;
+    if (pop) m_axis_tdata <= beats[read];
     if (!aresetn) begin
-      written <= 0;
-      taken <= 0;
+      written <= '0;
+      read <= '0;
+      count <= '0;
+      some <= 1'b0;
+      s_axis_tready <= 1'b1;
+      m_axis_tvalid <= 1'b0;
     end else begin
       if (push) written <= next(written);
-      if (pop) taken <= next(taken);
+      if (pop) read <= next(read);
+      if (push && !pop) begin
+        count <= count + 1'b1;
+        some <= 1'b1;
+        s_axis_tready <= count != COUNT_BITS'(DEPTH - 1);
+      end
+      if (pop && !push) begin
+        count <= count - 1'b1;
+        some <= count != COUNT_BITS'(1);
+        s_axis_tready <= 1'b1;
+      end
+      m_axis_tvalid <= some || (m_axis_tvalid && !m_axis_tready);
     end
   end
 
-`ifdef VERILATOR
-  // AXI4-Stream: a valid beat stays as it is until it is taken.
-  reg waiting;
-  reg [WIDTH-1:0] waiting_data;
-  always @(posedge aclk) begin
-    waiting <= aresetn && s_axis_tvalid && !s_axis_tready;
-    waiting_data <= s_axis_tdata;
-    if (aresetn && waiting) begin
-      assert (s_axis_tvalid && s_axis_tdata == waiting_data)
-      else $error("a waiting beat changed or went away");
-    end
-  end
-`endif
+  stable_beat #(
+    .WIDTH(WIDTH)
+  ) input_is_stable (
+    .aclk   (aclk),
+    .aresetn(aresetn),
+    .valid  (s_axis_tvalid),
+    .ready  (s_axis_tready),
+    .payload(s_axis_tdata)
+  );
 endmodule
 
 `default_nettype wire

@@ -1,7 +1,7 @@
 // Sums of the elements of several streams, lane by lane.
 //
 // A beat is taken from all inputs in the cycle in which all offer one; ready waits for valid.
-// Latency: 1 cycle. A beat a cycle. INPUTS - 1 additions stand in front of the register.
+// Latency: $clog2(INPUTS) cycles: one for each time that terms are added in pairs. A beat a cycle.
 //
 // Input i is field i of s_axis_tvalid, of s_axis_tready and of each packed parameter, which has
 // 32 bits a field. Its PE*INPUT_BITS[i] bits of s_axis_tdata stand above those of inputs before it.
@@ -37,6 +37,8 @@ module add #(
   if (INPUTS < 2) begin : g_bad_inputs
     $error("INPUTS must be at least 2");
   end
+
+  localparam int ROUNDS = $clog2(INPUTS);
 
   logic advance, take;
   assign advance = !m_axis_tvalid || m_axis_tready;
@@ -74,19 +76,38 @@ module add #(
     );
   end
 
-  logic [PE*OUTPUT_BITS-1:0] sums;
-  always_comb begin
-    sums = '0;
-    for (int i = 0; i < INPUTS; i = i + 1)
-      for (int p = 0; p < PE; p = p + 1)
-        sums[p*OUTPUT_BITS+:OUTPUT_BITS] =
-          sums[p*OUTPUT_BITS+:OUTPUT_BITS] + terms[i][p*OUTPUT_BITS+:OUTPUT_BITS];
+  // Round r has the terms that are left after as many additions in pairs.
+  logic [ROUNDS-1:0] valid;
+  for (genvar r = 0; r <= ROUNDS; r = r + 1) begin : g_round
+    localparam int LEFT = (INPUTS + (1 << r) - 1) >> r;
+    logic [LEFT-1:0][PE*OUTPUT_BITS-1:0] left;
+    if (r == 0) begin : g_first
+      assign left = terms;
+    end else begin : g_later
+      for (genvar i = 0; i < LEFT; i = i + 1) begin : g_sum
+        localparam int BEFORE = (INPUTS + (1 << (r - 1)) - 1) >> (r - 1);
+        logic [PE*OUTPUT_BITS-1:0] sum;
+        assign left[i] = sum;
+        for (genvar p = 0; p < PE; p = p + 1) begin : g_lane
+          logic [OUTPUT_BITS-1:0] first, second;
+          assign first = g_round[r-1].left[2*i][p*OUTPUT_BITS+:OUTPUT_BITS];
+          if (2 * i + 1 < BEFORE) begin : g_two
+            assign second = g_round[r-1].left[2*i+1][p*OUTPUT_BITS+:OUTPUT_BITS];
+          end else begin : g_one
+            assign second = '0;
+          end
+          always_ff @(posedge aclk)
+            if (advance) sum[p*OUTPUT_BITS+:OUTPUT_BITS] <= first + second;
+        end
+      end
+    end
   end
+  assign m_axis_tdata = g_round[ROUNDS].left;
+  assign m_axis_tvalid = valid[ROUNDS-1];
 
   always_ff @(posedge aclk) begin
-    if (!aresetn) m_axis_tvalid <= 1'b0;
-    else if (advance) m_axis_tvalid <= take;
-    if (take) m_axis_tdata <= sums;
+    if (!aresetn) valid <= '0;
+    else if (advance) valid <= ROUNDS'({valid, take});
   end
 
   stable_beat #(

@@ -77,6 +77,8 @@ module bitfold_top (
     .DEPTH(1),
     .IMAGE("build_id.hex")
   ) build_id_image (
+    .aclk(aclk),
+    .advance(1'b1),
     .address(1'b0),
     .data(build_id)
   );

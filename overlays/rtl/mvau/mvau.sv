@@ -2,8 +2,8 @@
 //
 // A frame comes as COLUMNS/SIMD beats and leaves as ROWS/PE beats of PE accumulators. The first
 // block of rows is computed while the frame arrives; the other blocks read it back from a buffer.
-// Latency: 3 cycles from the beat that completes a block to its accumulators, 2 where SIMD = COLUMNS.
-// A frame takes (ROWS/PE)*(COLUMNS/SIMD) cycles.
+// Latency: READ_CYCLES + REGISTERS + 2 cycles from the beat that completes a block to its
+// accumulators. A frame takes (ROWS/PE)*(COLUMNS/SIMD) cycles.
 //
 // Weight image: word nf*(COLUMNS/SIMD)+sf holds, lowest bits first, row nf*PE+p for each p, and in
 // it the columns sf*SIMD+s for each s.
@@ -19,6 +19,9 @@ module mvau #(
   parameter WEIGHT_BITS      = 1,             // 1 to 8
   parameter WEIGHT_ENCODING  = 2,             // 0 unsigned, 1 two's complement, 2 bipolar
   parameter ACCUMULATOR_BITS = 8,             // two's complement; must hold every sum
+  parameter MULTIPLIERS      = 0,             // 1: one for each product, which may become a DSP
+  parameter READ_CYCLES      = 1,             // of the weights, 1 or 2: a block RAM is slow
+  parameter REGISTERS        = 0,             // in the dot products, >= 0
   parameter WEIGHTS          = "weights.hex"  // memory image, see above
 ) (
   input  wire                           aclk,
@@ -87,86 +90,107 @@ module mvau #(
     end
   endgenerate
 
-  wire [WEIGHT_WIDTH-1:0] w;
+  // Read: operands.
+  wire [INPUT_WIDTH-1:0]  x1;
+  wire [WEIGHT_WIDTH-1:0] w1;
   rom #(
-    .WIDTH(WEIGHT_WIDTH),
-    .DEPTH(DEPTH),
-    .IMAGE(WEIGHTS)
+    .WIDTH (WEIGHT_WIDTH),
+    .DEPTH (DEPTH),
+    .CYCLES(READ_CYCLES),
+    .IMAGE (WEIGHTS)
   ) weights (
+    .aclk   (aclk),
+    .advance(advance),
     .address(address),
-    .data   (w)
+    .data   (w1)
+  );
+  delay #(
+    .WIDTH (INPUT_WIDTH),
+    .CYCLES(READ_CYCLES)
+  ) input_read (
+    .aclk   (aclk),
+    .advance(advance),
+    .x      (x),
+    .y      (x1)
   );
 
-  // Stage 1: operands.
-  reg [INPUT_WIDTH-1:0]  x1;
-  reg [WEIGHT_WIDTH-1:0] w1;
-  reg valid1, first1, last1;
-  // Stage 2: dot products.
-  reg [PE*ACCUMULATOR_BITS-1:0] dot2;
-  reg valid2, first2, last2;
-
-  wire [PE*ACCUMULATOR_BITS-1:0] dot1;
-  genvar p;
-  generate
-    for (p = 0; p < PE; p = p + 1) begin : g_pe
-      dot_product #(
-        .SIMD           (SIMD),
-        .INPUT_BITS     (INPUT_BITS),
-        .INPUT_ENCODING (INPUT_ENCODING),
-        .WEIGHT_BITS    (WEIGHT_BITS),
-        .WEIGHT_ENCODING(WEIGHT_ENCODING),
-        .SUM_BITS       (ACCUMULATOR_BITS)
-      ) dot_product (
-        .x  (x1),
-        .w  (w1[p*SIMD*WEIGHT_BITS+:SIMD*WEIGHT_BITS]),
-        .sum(dot1[p*ACCUMULATOR_BITS+:ACCUMULATOR_BITS])
-      );
-    end
-  endgenerate
-
+  // Multiply: dot products, of which a row is its own part and what all share.
+  wire [PE*ACCUMULATOR_BITS-1:0] parts1;
+  wire [ACCUMULATOR_BITS-1:0]    shared1;
+  reg  [PE*ACCUMULATOR_BITS-1:0] parts2;
+  reg  [ACCUMULATOR_BITS-1:0]    shared2;
+  dot_product #(
+    .PE             (PE),
+    .SIMD           (SIMD),
+    .INPUT_BITS     (INPUT_BITS),
+    .INPUT_ENCODING (INPUT_ENCODING),
+    .WEIGHT_BITS    (WEIGHT_BITS),
+    .WEIGHT_ENCODING(WEIGHT_ENCODING),
+    .SUM_BITS       (ACCUMULATOR_BITS),
+    .MULTIPLIERS    (MULTIPLIERS),
+    .REGISTERS      (REGISTERS)
+  ) products (
+    .aclk   (aclk),
+    .advance(advance),
+    .x      (x1),
+    .w      (w1),
+    .sums   (parts1),
+    .shared (shared1)
+  );
   always @(posedge aclk) begin
-    if (!aresetn) begin
-      valid1 <= 0;
-      valid2 <= 0;
-    end else if (advance) begin
-      valid1 <= fetch;
-      valid2 <= valid1;
-    end
     if (advance) begin
-      x1 <= x;
-      w1 <= w;
-      first1 <= first_column;
-      last1 <= last_column;
-      dot2 <= dot1;
-      first2 <= first1;
-      last2 <= last1;
+      parts2 <= parts1;
+      shared2 <= shared1;
     end
   end
 
-  // Stage 3: accumulators, where a row takes more than one cycle.
+  // Where in its row a product stands, beside it, the youngest lowest.
+  localparam STEPS = READ_CYCLES + REGISTERS + 1;
+  reg [STEPS-1:0] valid, first, last;
+  wire valid2 = valid[STEPS-1];
+  wire first2 = first[STEPS-1];
+  wire last2 = last[STEPS-1];
+  always @(posedge aclk) begin
+    if (!aresetn) valid <= 0;
+    else if (advance) valid <= STEPS'({valid, fetch});
+    if (advance) begin
+      first <= STEPS'({first, first_column});
+      last <= STEPS'({last, last_column});
+    end
+  end
+
+  // Accumulate. What is the same each time is added once.
+  localparam SHARED_IS_CONSTANT = (INPUT_ENCODING == 2) == (WEIGHT_ENCODING == 2);
+  reg [PE*ACCUMULATOR_BITS-1:0] sum3;
+  reg done3;
+  genvar p;
   generate
-    if (SF > 1) begin : g_accumulate
-      reg [PE*ACCUMULATOR_BITS-1:0] sum3;
-      reg done3;
-      for (p = 0; p < PE; p = p + 1) begin : g_pe
-        localparam LOW = p * ACCUMULATOR_BITS;
-        always @(posedge aclk)
-          if (advance && valid2)
-            sum3[LOW+:ACCUMULATOR_BITS] <= dot2[LOW+:ACCUMULATOR_BITS]
-              + (first2 ? {ACCUMULATOR_BITS{1'b0}} : sum3[LOW+:ACCUMULATOR_BITS]);
+    for (p = 0; p < PE; p = p + 1) begin : g_pe
+      wire [ACCUMULATOR_BITS-1:0] part = parts2[p*ACCUMULATOR_BITS+:ACCUMULATOR_BITS];
+      wire [ACCUMULATOR_BITS-1:0] so_far = sum3[p*ACCUMULATOR_BITS+:ACCUMULATOR_BITS];
+      wire [ACCUMULATOR_BITS-1:0] next;
+      if (SHARED_IS_CONSTANT) begin : g_start
+        wire [ACCUMULATOR_BITS-1:0] start = ACCUMULATOR_BITS'(SF) * shared2;
+        assign next = part + (SF == 1 || first2 ? start : so_far);
+      end else begin : g_shared
+        sum3 #(
+          .WIDTH(ACCUMULATOR_BITS)
+        ) accumulate (
+          .terms({so_far, shared2, part}),
+          .all  (SF > 1 && !first2),
+          .sum  (next)
+        );
       end
-      always @(posedge aclk) begin
-        if (!aresetn) done3 <= 0;
-        else if (advance) done3 <= valid2 && last2;
-      end
-      assign m_axis_tdata = sum3;
-      assign m_axis_tvalid = done3;
-    end else begin : g_single
-      assign m_axis_tdata = dot2;
-      assign m_axis_tvalid = valid2;
-      wire unused = &{1'b0, first2, last2};
+      always @(posedge aclk)
+        if (advance && valid2) sum3[p*ACCUMULATOR_BITS+:ACCUMULATOR_BITS] <= next;
     end
   endgenerate
+  always @(posedge aclk) begin
+    if (!aresetn) done3 <= 0;
+    else if (advance) done3 <= valid2 && last2;
+  end
+  assign m_axis_tdata = sum3;
+  assign m_axis_tvalid = done3;
 endmodule
 
 `default_nettype wire

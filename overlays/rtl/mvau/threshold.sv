@@ -1,8 +1,9 @@
 // Multi-threshold: each channel's level is how many of its thresholds its accumulator reaches.
 //
-// A binary search, one bit of the level a pipeline stage: BITS comparators a channel instead of
-// 2**BITS - 1. A frame comes and leaves PE channels a beat, one beat a cycle.
-// Latency: BITS cycles. Output: BASE + level; a bipolar output is the level itself.
+// A binary search: a bit of the level takes a cycle to read a threshold and one to compare, with
+// BITS comparators a channel instead of 2**BITS - 1. A frame comes and leaves PE channels a beat,
+// one beat a cycle. Latency: 2 * BITS cycles. Output: BASE + level; a bipolar output is the level
+// itself.
 //
 // Threshold image: word {p, fold, node} (fields of $clog2(PE), $clog2(FOLDS) and BITS bits) is the
 // threshold that channel fold*PE+p compares at `node` of its search tree: node 1 is the root, and
@@ -46,7 +47,8 @@ module threshold #(
     end
   endgenerate
 
-  wire advance = !m_axis_tvalid || m_axis_tready;
+  // The whole search moves but where its last beat waits, which a register tells it.
+  wire advance;
   assign s_axis_tready = advance;
   assign busy = s_axis_tvalid && s_axis_tready;
   assign stalled = m_axis_tvalid && !m_axis_tready;
@@ -57,12 +59,11 @@ module threshold #(
     else if (busy) fold <= fold == FOLD_WIDTH'(FOLDS - 1) ? 0 : fold + 1'b1;
   end
 
-  // Bit j: the register behind stage j holds a beat.
-  reg [BITS-1:0] valid;
-  assign m_axis_tvalid = valid[BITS-1];
+  // Bit i: the i-th register of the search holds a beat.
+  reg [2*BITS-1:0] valid;
   always @(posedge aclk) begin
     if (!aresetn) valid <= 0;
-    else if (advance) valid <= BITS'({valid, s_axis_tvalid});
+    else if (advance) valid <= (2 * BITS)'({valid, s_axis_tvalid});
   end
 
   wire [BITS*PE*ADDRESS_BITS-1:0] address;
@@ -71,22 +72,31 @@ module threshold #(
     .WIDTH(THRESHOLD_BITS),
     .DEPTH(1 << ADDRESS_BITS),
     .READS(BITS * PE),
+    .CYCLES(1),
     .IMAGE(THRESHOLDS)
   ) thresholds (
+    .aclk   (aclk),
+    .advance(advance),
     .address(address),
     .data   (bound)
   );
 
   genvar j, p;
   generate
-    for (j = 0; j < BITS; j = j + 1) begin : g_stage
-      wire [FOLD_WIDTH-1:0] stage_fold;
+    for (j = 0; j < BITS; j = j + 1) begin : g_bit
+      wire [FOLD_WIDTH-1:0] fold_now;
       if (j == 0) begin : g_first
-        assign stage_fold = fold;
+        assign fold_now = fold;
       end else begin : g_later
-        reg [FOLD_WIDTH-1:0] fold_q;
-        always @(posedge aclk) if (advance) fold_q <= g_stage[j-1].stage_fold;
-        assign stage_fold = fold_q;
+        delay #(
+          .WIDTH (FOLD_WIDTH),
+          .CYCLES(2)
+        ) fold_behind (
+          .aclk   (aclk),
+          .advance(advance),
+          .x      (g_bit[j-1].fold_now),
+          .y      (fold_now)
+        );
       end
 
       for (p = 0; p < PE; p = p + 1) begin : g_pe
@@ -102,42 +112,53 @@ module threshold #(
             assign value = {INPUT_ENCODING == 1 && stored[INPUT_BITS-1], stored};
           end
         end else begin : g_later
-          reg [BITS-1:0] node_q;
-          reg signed [VALUE_BITS-1:0] value_q;
-          always @(posedge aclk)
-            if (advance) begin
-              node_q <= {g_stage[j-1].g_pe[p].node[BITS-2:0],
-                    g_stage[j-1].g_pe[p].reached};
-              value_q <= g_stage[j-1].g_pe[p].value;
-            end
-          assign node = node_q;
-          assign value = value_q;
+          assign node = g_bit[j-1].g_pe[p].found;
+          assign value = g_bit[j-1].g_pe[p].compared;
         end
+        assign address[(j*PE+p)*ADDRESS_BITS+:ADDRESS_BITS] = ADDRESS_BITS'(node)
+          | ADDRESS_BITS'(fold_now) << BITS
+          | ADDRESS_BITS'(p) << (FOLD_BITS + BITS);
 
+        // Beside the threshold that is read, and behind the comparison.
+        reg [BITS-1:0] node_read, found;
+        reg signed [VALUE_BITS-1:0] value_read, compared;
         wire signed [THRESHOLD_BITS-1:0] limit =
           bound[(j*PE+p)*THRESHOLD_BITS+:THRESHOLD_BITS];
-        wire reached = COMPARE_BITS'(value) >= COMPARE_BITS'(limit);
-        assign address[(j*PE+p)*ADDRESS_BITS+:ADDRESS_BITS] = ADDRESS_BITS'(node)
-          | ADDRESS_BITS'(stage_fold) << BITS
-          | ADDRESS_BITS'(p) << (FOLD_BITS + BITS);
-      end
-    end
-
-    for (p = 0; p < PE; p = p + 1) begin : g_output
-      reg [BITS-1:0] level;
-      if (BITS == 1) begin : g_one
+        wire reached = COMPARE_BITS'(value_read) >= COMPARE_BITS'(limit);
         always @(posedge aclk)
-          if (advance) level <= g_stage[0].g_pe[p].reached;
-      end else begin : g_more
-        always @(posedge aclk)
-          if (advance)
-            level <= {g_stage[BITS-1].g_pe[p].node[BITS-2:0],
-                 g_stage[BITS-1].g_pe[p].reached};
+          if (advance) begin
+            node_read <= node;
+            value_read <= value;
+            found <= BITS'({node_read, reached});
+            compared <= value_read;
+          end
+        if (j == BITS - 1) begin : g_last
+          wire unused = &{1'b0, compared};
+        end
       end
-      assign m_axis_tdata[p*OUTPUT_BITS+:OUTPUT_BITS] =
-        OUTPUT_BITS'(BASE) + OUTPUT_BITS'(level);
     end
   endgenerate
+
+  wire [PE*OUTPUT_BITS-1:0] outputs;
+  generate
+    for (p = 0; p < PE; p = p + 1) begin : g_output
+      assign outputs[p*OUTPUT_BITS+:OUTPUT_BITS] =
+        OUTPUT_BITS'(BASE) + OUTPUT_BITS'(g_bit[BITS-1].g_pe[p].found);
+    end
+  endgenerate
+
+  stream_skid #(
+    .WIDTH(PE * OUTPUT_BITS)
+  ) leave (
+    .aclk         (aclk),
+    .aresetn      (aresetn),
+    .s_axis_tdata (outputs),
+    .s_axis_tvalid(valid[2*BITS-1]),
+    .s_axis_tready(advance),
+    .m_axis_tdata (m_axis_tdata),
+    .m_axis_tvalid(m_axis_tvalid),
+    .m_axis_tready(m_axis_tready)
+  );
 endmodule
 
 `default_nettype wire

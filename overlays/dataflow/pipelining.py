@@ -1,0 +1,70 @@
+"""How a dot product is built, and how many registers it needs, so that its clock does not fall with
+its size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from bitfold.models.encoding import Encoding
+
+LUTS_A_CYCLE = 6
+"""Between two registers of a dot product, about, as bit_heap.sv counts them."""
+
+DSP_PRODUCT_BITS = 9
+"""From how many bits of a product on Yosys takes a DSP for it; it and Vivado can be told not to."""
+
+COUNTED_BITS = 2
+"""A factor of as many bits never takes a DSP: counters are small enough."""
+
+SHORT_BITS = 8
+"""Numbers of as many bits are compared twice in the time that others take once."""
+
+LUT_WORDS = 128
+"""A memory of more words may be a block RAM, behind whose output there is time for nothing else."""
+
+
+def read_cycles(words: int) -> int:
+    """From an address to its word, which then has a cycle of its own."""
+    return 1 if words <= LUT_WORDS else 2
+
+
+def multiplies(x: Encoding, w: Encoding) -> bool:
+    """Whether products of inputs `x` and weights `w` are multiplied, in DSPs where these are
+    allowed, and not counted bit by bit."""
+    if min(x.bits, w.bits) <= COUNTED_BITS:
+        return False
+    return sum(factor.bits + (not factor.signed) for factor in (x, w)) >= DSP_PRODUCT_BITS
+
+
+@cache
+def dot_product_registers(simd: int, x: Encoding, w: Encoding, multipliers: bool) -> int:
+    """The registers of dot_product.sv with `simd` inputs `x` and weights `w`."""
+    depth = max(_depth(heights) for heights in _heaps(simd, x, w, multipliers))
+    return multipliers + -(-depth // LUTS_A_CYCLE) - 1
+
+
+def _heaps(simd: int, x: Encoding, w: Encoding, multipliers: bool) -> list[list[int]]:
+    """The heights of the heaps that it adds up: a row's, and that of the inputs alone."""
+    if multipliers:
+        return [[simd] * max(x.bits + w.bits, DSP_PRODUCT_BITS)]
+    threes, rest = divmod(simd, 3)
+    row = [0] * (x.bits + w.bits)
+    for plane in (j + k for j in range(x.bits) for k in range(w.bits)):
+        row[plane] += threes + rest
+        row[plane + 1] += threes
+    if x.is_bipolar == w.is_bipolar:
+        return [row]
+    return [row, [simd + 1] * x.bits]
+
+
+def _depth(heights: Sequence[int]) -> int:
+    """LUTs one behind the other in a heap: what makes its bits, levels of counters, an adder."""
+    heights = [*heights, *[0] * max(heights).bit_length()]
+    levels = 0
+    while max(heights) > 3:
+        counters = [0, 0, *((height + 3) // 7 for height in heights)]
+        kept = [height % 7 if height % 7 <= 3 else 0 for height in heights]
+        heights = [sum(counters[i : i + 3], kept[i]) for i in range(len(heights))]
+        levels += 1
+    return 1 + 2 * levels + 4
