@@ -9,6 +9,7 @@ import numpy as np
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import OverlayError
 from bitfold.overlays.packing import BEAT_BITS
+from bitfold.overlays.program import Head
 
 LEGAL_SIZES = {
     "rows": (8, 16, 32, 64),
@@ -33,6 +34,7 @@ class Engine:
     input_words: int = 4096
     weight_words: int = 256
     layers: int = 16
+    softmax: bool = False
 
     def check(self) -> None:
         """Raises OverlayError for a size that can't be made."""
@@ -46,6 +48,10 @@ class Engine:
                 )
         if self.rows > self.lanes:
             raise OverlayError(f"{self.rows} rows are more than {self.lanes} lanes; use fewer")
+
+    def rows_at_once(self, head: Head) -> int:
+        """Rows of a layer with an argmax or a softmax, which takes all of them at once."""
+        return 0 if head is Head.SOFTMAX and not self.softmax else self.rows
 
     def words(self, elements: int) -> int:
         """Words of a plane of `elements`."""

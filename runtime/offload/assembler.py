@@ -93,7 +93,7 @@ class Layer:
                 ("words on chip of one frame", frame_words, engine.input_words),
                 ("largest sum", largest, 2**31 - 1),
                 *(
-                    [(f"rows of {_ONE_BLOCK[self.head]}", self.rows, engine.rows)]
+                    [(f"rows of {_ONE_BLOCK[self.head]}", self.rows, engine.rows_at_once(self.head))]
                     if self.head in _ONE_BLOCK
                     else []
                 ),
@@ -221,13 +221,11 @@ def _load(engine: Engine, layer: Layer) -> np.ndarray:
 def _constants(layer: Layer) -> np.ndarray:
     """(rows, constants) int64: what the engine compares its sums with, or subtracts from them.
 
-    The engine's sum leaves out what does not depend on the input: that two bipolar factors count
-    from -columns up, a bipolar input from minus the weights' sum, and levels from `base`.
+    The engine's sum leaves out what does not depend on the input: that a bipolar one counts from
+    minus the weights' sum, and levels from `base`.
     """
     row_sums = layer.weight.astype(np.int64).sum(axis=1, keepdims=True)
-    missing = layer.base * row_sums
-    if layer.input.is_bipolar:
-        missing = missing - (layer.columns if layer.weight_encoding.is_bipolar else row_sums)
+    missing = (layer.base - layer.input.is_bipolar) * row_sums
     if layer.thresholds is None:
         return np.broadcast_to(-missing, (layer.rows, 1))
     levels = (1 << layer.output.bits) - 1

@@ -64,10 +64,7 @@ def _ops(engine: Engine, program: Program, layer: Layer, fields: dict) -> list[A
     if fields["weight_bipolar"]:
         weights = 2 * weights - 1
     # The engine's sum is the product of integers and this, a constant of the row.
-    missing = -layer.base * weights.sum(axis=1)
-    if fields["input_bipolar"]:
-        row_sums = weights.sum(axis=1)
-        missing = missing + (fields["columns"] if fields["weight_bipolar"] else row_sums)
+    missing = (fields["input_bipolar"] - layer.base) * weights.sum(axis=1)
     constants = np.clip(constants - missing[:, None], -(2**31), 2**31 - 1)
     dense = (Dense(), [weights])
     if fields["head"] == Head.THRESHOLD:

@@ -144,10 +144,10 @@ def read_load(engine: Engine, layer: dict, image: np.ndarray) -> tuple[np.ndarra
 
 
 def _sums(layer: dict, inputs: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(frames, rows) int64: one popcount of XNOR or AND for each pair of planes, weighed."""
+    """(frames, rows) int64: one popcount of AND for each pair of planes, weighed; a bipolar factor
+    counts 2 * bit - 1, without what is a constant of the row."""
     _check(1 <= layer["weight_planes"] <= MAX_PLANES, "weights of too many bits")
     _check(1 <= layer["input_planes"] <= MAX_PLANES, "inputs of too many bits")
-    xnor = layer["weight_bipolar"] and layer["input_bipolar"]
     sums = np.zeros((inputs.shape[0], weights.shape[0]), np.int64)
     total = np.zeros((inputs.shape[0], 1), np.int64)
     for i in range(layer["input_planes"]):
@@ -156,11 +156,11 @@ def _sums(layer: dict, inputs: np.ndarray, weights: np.ndarray) -> np.ndarray:
         total += x_weight * x.sum(axis=1, keepdims=True).astype(np.int64)
         for j in range(layer["weight_planes"]):
             w = weights[:, j].astype(np.float32)
-            count = x @ w.T + ((1 - x) @ (1 - w).T if xnor else 0)
+            count = x @ w.T
             w_weight = plane_weight(j, layer["weight_planes"], layer["weight_signed"])
             sums += x_weight * w_weight * count.astype(np.int64)
-    if layer["weight_bipolar"] and not layer["input_bipolar"]:
-        return 2 * sums - total
+    if layer["weight_bipolar"]:
+        sums = 2 * sums - total
     return 2 * sums if layer["input_bipolar"] else sums
 
 

@@ -2,7 +2,8 @@
 
 The engine's own rules (rtl/offload), on a memory that answers after a fixed number of cycles and
 then moves a beat a cycle: the loader streams blocks into two buffers, the array computes a block
-frame by frame once it is loaded and the block before is computed, the drain follows.
+frame by frame once it is loaded and the block before is computed, the drain follows. The array
+completes a sum only where the drain has room for it, and the drain keeps a pace of its own.
 """
 
 from __future__ import annotations
@@ -11,18 +12,28 @@ from dataclasses import dataclass
 
 from bitfold.overlays.dataflow.stages.softmax import SOFTMAX_CYCLES
 from bitfold.overlays.offload import Engine
-from bitfold.overlays.program import DESCRIPTOR_BEATS, Head
+from bitfold.overlays.program import DESCRIPTOR_BEATS, MAX_PLANES, Head
 from bitfold.runtime.offload.assembler import Layer, Program
 from bitfold.runtime.offload.steps import EngineStep, Step
 
 # Cycles from a command to its first beat, beside the memory's latency.
 READ_CYCLES = 3
-# From a command to the first beat that the writer takes.
-WRITE_CYCLES = 3
 # From the last answer to the end of a call.
 END_CYCLES = 2
+# From a layer that is taken to its first step.
+START_CYCLES = 4
 # From a step's issue to its sum at the drain.
-ARRAY_CYCLES = 4
+ARRAY_CYCLES = 7
+# From a sum at the drain to the first plane of it that is written, where nothing is in between.
+DRAIN_CYCLES = 6
+# Cycles in which each row of a group has its turn at the comparator.
+TURNS = 4
+# From a descriptor that is loaded to the command for what follows.
+CHECK_CYCLES = 3
+# From the last row of a scan at the comparator to the passes of what was found.
+FOUND_CYCLES = 6
+# From the product behind frames times beats to the first beat that is stored.
+STORE_CYCLES = 4
 # The serial multiplier behind frames times beats, its start and its command.
 MULTIPLY_CYCLES = 18
 
@@ -85,54 +96,45 @@ def schedule(engine: Engine, program: Program, frames: int, memory_latency_cycle
     loader = 0  # the cycle in which the loader is ready for the next descriptor
     array = 0  # the cycle from which the next layer can be taken
     released = [0, 0]  # when each of the two buffers is free
-    buffer = 0
+    buffer, was_wide = 0, False
     layers = []
     for i, layer in enumerate(program.layers):
         fetched = loader + read + DESCRIPTOR_BEATS
         if i == 0:
             beats = frames * program.input.beats
-            offer = fetched + 1 + MULTIPLY_CYCLES + 1 + read + beats
+            offer = fetched + CHECK_CYCLES + MULTIPLY_CYCLES + 1 + read + beats
         else:
-            offer = fetched + 1
+            offer = fetched + CHECK_CYCLES
         begins = max(array, offer + 1)
         steps = _steps(engine, layer)
-        drain = _drain_cycles(layer, engine)
+        pace, latency = _pace(layer), _latency(layer)
         beat = offer + read  # when the next beat of the load can come
-        # The array moves a slot a cycle, unless a result waits for the drain. `results` has the
-        # last ones: the slot in which each is there, and how late, in cycles, the array is from
-        # then on.
-        slot, results = begins + 2, []
-        computed, blocks = begins + 2, []
+        free = begins + START_CYCLES  # when the next step can be issued
+        result = free - pace  # when the last step of a sum was
+        blocks = []
+        wide = layer.head is Head.THRESHOLD and layer.output.bits == MAX_PLANES
         for first_row in range(0, layer.rows, engine.rows):
             rows = min(engine.rows, layer.rows - first_row)
-            load = max(beat, released[buffer])
+            room = max(released) if wide or was_wide else released[buffer]
+            load = max(beat, room)
             loaded = load + _block_beats(layer, rows)
-            beat = loaded
-            slot = _slot_from(loaded, slot, results)
-            valid, late = slot + steps - 1 + ARRAY_CYCLES, 0
-            if results:
-                late = max(results[-1][1], sum(results[-1]) + drain - valid)
-            slower = max(0, drain - steps)
-            last_frames = range(max(0, frames - ARRAY_CYCLES - 1), frames)
-            results += [(valid + f * steps, late + f * slower) for f in last_frames]
-            results = results[-ARRAY_CYCLES - 1 :]
-            slot += frames * steps
-            result = sum(results[-1])
-            released[buffer] = result + drain + 1
-            compute = max(loaded, computed)
-            computed = result - ARRAY_CYCLES + 1
+            beat = loaded + 1  # a cycle to see whether there is room for a block
+            compute = max(loaded, free)
+            first = max(compute + steps - 1, result + pace)
+            result = first + (frames - 1) * max(steps, pace)
+            free = result + 1
+            done = result + latency
+            released[buffer], was_wide = done + 2, wide
             blocks.append(
-                BlockSchedule(
-                    rows, (load, loaded), (compute, computed), (valid + late, result + drain)
-                )
+                BlockSchedule(rows, (load, loaded), (compute, free), (first + ARRAY_CYCLES, done))
             )
             buffer = 1 - buffer
         # The layer before must be taken before the loader fetches another.
-        loader = max(beat, begins + 1) + 1
-        ends = result + drain + 1
+        loader = max(loaded, begins + 1) + 1
+        ends = done + 1
         array = ends + 1
         if i == len(program.layers) - 1:
-            ends += MULTIPLY_CYCLES + WRITE_CYCLES + frames * program.output.beats
+            ends += MULTIPLY_CYCLES + STORE_CYCLES + frames * program.output.beats
         layers.append(
             LayerSchedule(
                 layer.name,
@@ -140,7 +142,7 @@ def schedule(engine: Engine, program: Program, frames: int, memory_latency_cycle
                 ends,
                 len(blocks) * frames * steps,
                 program.loads[i],
-                len(blocks) * frames * drain,
+                len(blocks) * frames * pace,
                 tuple(blocks),
             )
         )
@@ -162,31 +164,30 @@ def batch_cycles(
     return cycles
 
 
-def _slot_from(cycle: int, slot: int, results: list[tuple[int, int]]) -> int:
-    """The first slot of the array, from `slot` on, that is not before `cycle`."""
-    found = max(slot, cycle)
-    for valid, late in results:
-        if found < valid:
-            break
-        found = max(slot, valid, cycle - late)
-    return found
-
-
 def _steps(engine: Engine, layer: Layer) -> int:
     """Cycles of the array for a frame and a block of rows."""
     return layer.weight_encoding.bits * layer.input.bits * engine.words(layer.columns)
 
 
-def _drain_cycles(layer: Layer, engine: Engine) -> int:
+def _pace(layer: Layer) -> int:
     """Cycles from a result to the next that the drain takes."""
     if layer.head is Head.THRESHOLD:
-        return layer.output.bits
+        return TURNS * layer.output.bits
+    # Four planes leave in as many turns.
+    passes = TURNS * -(-layer.output.bits // TURNS)
     if layer.head is Head.RAW:
-        return 1 + layer.output.bits
-    if layer.head is Head.ARGMAX:
-        return 1 + layer.rows + layer.output.bits
-    # In, two passes, out.
-    return 4 * layer.rows + SOFTMAX_CYCLES + layer.output.bits
+        return passes
+    # Row by row, and then from the start.
+    scan = layer.rows + ARRAY_CYCLES + FOUND_CYCLES + passes
+    if layer.head is Head.SOFTMAX:
+        scan += 3 * layer.rows + SOFTMAX_CYCLES - 1
+    return scan
+
+
+def _latency(layer: Layer) -> int:
+    """Cycles from the last step of a result to its last plane."""
+    last = 1 if layer.head is Head.THRESHOLD else (layer.output.bits - 1) % TURNS + 1
+    return _pace(layer) + ARRAY_CYCLES + DRAIN_CYCLES + last
 
 
 def _block_beats(layer: Layer, rows: int) -> int:

@@ -1,4 +1,5 @@
-// Memory with one write port and one read port, whose word comes in the cycle after its address.
+// Memory with one write port and one read port, whose word comes two cycles after its address: the
+// memory's own output is slow, so a register follows it.
 `default_nettype none
 
 module ram #(
@@ -14,7 +15,7 @@ module ram #(
     input wire [ADDRESS_BITS-1:0] write_address,
     input wire [WIDTH-1:0] write_data,
 
-    input wire read_enable,  // else the last word stays
+    input wire read_enable,  // else both words on their way out stay
     input wire [ADDRESS_BITS-1:0] read_address,
     output logic [WIDTH-1:0] read_data
 );
@@ -26,6 +27,7 @@ module ram #(
   endgenerate
 
   logic [WIDTH-1:0] words[DEPTH];
+  logic [WIDTH-1:0] fetched;
 
   always_ff @(posedge aclk) begin
     for (int i = 0; i < WIDTH / SLICE; i++) begin
@@ -34,7 +36,8 @@ module ram #(
   end
 
   always_ff @(posedge aclk) begin
-    if (read_enable) read_data <= words[read_address];
+    if (read_enable) fetched <= words[read_address];
+    if (read_enable) read_data <= fetched;
   end
 
 endmodule

@@ -1,38 +1,51 @@
-// One row of the array: a popcount of LANES one-bit products a cycle, weighed and summed.
+// One row of the array: a count of LANES one-bit products a cycle, weighed and summed.
 //
-// A product is `when_one` where the weight's bit is 1 and `when_zero` where it is 0, so that the row
-// itself knows neither encodings nor padding. Planes come in descending weight: where the weight
-// halves, the sum so far is doubled, so that no shifter is needed.
+// Planes come in descending weight: where the weight halves, the sum so far is doubled, so that no
+// shifter is needed. Latency: REGISTERS + 2 cycles. A step a cycle; one whose products are all 0
+// changes nothing.
 `default_nettype none
 
 module bit_serial_row #(
-    parameter int LANES = 64  // 1 or more
+    parameter int LANES = 64,     // 1 or more
+    parameter int REGISTERS = 1   // in the count, 0 or more
 ) (
     input wire aclk,
-    input wire advance,
 
-    // Products, and in the next cycle what their count does to the sum.
-    input  wire        [LANES-1:0] weights,
-    input  wire        [LANES-1:0] when_one,
-    input  wire        [LANES-1:0] when_zero,
-    input  wire                    add,        // the count is that of a step
-    input  wire                    first,      // the first step of a sum
-    input  wire                    double,     // twice the sum so far
-    input  wire                    negative,   // less the count
-    output logic signed [31:0]     sum
+    input wire [LANES-1:0] inputs,
+    input wire [LANES-1:0] weights,
+    // REGISTERS cycles later, and one more.
+    input wire             negative,    // less the count
+    input wire             negative_q,
+    input wire             first,       // the first step of a sum
+    input wire             double,      // twice the sum so far
+    output logic [31:0]    sum
 );
 
   localparam int COUNT_BITS = $clog2(LANES + 1);
 
-  logic [COUNT_BITS-1:0] count;
-  wire signed [31:0] term = negative ? -(32'(count)) : 32'(count);
-  wire signed [31:0] so_far = first ? 32'sd0 : double ? sum <<< 1 : sum;
+  wire [COUNT_BITS-1:0] count;
+
+  product_count #(
+      .PRODUCTS (LANES),
+      .XNOR     (0),
+      .REGISTERS(REGISTERS)
+  ) products (
+      .aclk,
+      .advance(1'b1),
+      .x(inputs),
+      .w(weights),
+      .count
+  );
+
+  // A number is taken away as its complement and a carry.
+  logic [COUNT_BITS-1:0] term;
+  wire [31:0] so_far = first ? '0 : double ? sum << 1 : sum;
+  wire [32:0] next = {{32 - COUNT_BITS{negative_q}}, term, negative_q} + {so_far, 1'b1};
+  wire unused = &{1'b0, next[0]};
 
   always_ff @(posedge aclk) begin
-    if (advance) begin
-      count <= COUNT_BITS'($countones((weights & when_one) | (~weights & when_zero)));
-      if (add) sum <= so_far + term;
-    end
+    term <= count ^ {COUNT_BITS{negative}};
+    sum <= next[32:1];
   end
 
 endmodule

@@ -143,7 +143,7 @@ module bitfold_top (
 
   // The engine.
 
-  logic [offload_size_pkg::LAYERS-1:0] layer_busy, layer_stalled;
+  logic layer_begins, layer_busy, layer_stalled;
   logic input_frame, output_frame, engine_finished, engine_failed;
   logic [7:0] engine_failure;
 
@@ -152,7 +152,8 @@ module bitfold_top (
       .LANES(offload_size_pkg::LANES),
       .INPUT_WORDS(offload_size_pkg::INPUT_WORDS),
       .WEIGHT_WORDS(offload_size_pkg::WEIGHT_WORDS),
-      .LAYERS(offload_size_pkg::LAYERS)
+      .LAYERS(offload_size_pkg::LAYERS),
+      .SOFTMAX(offload_size_pkg::SOFTMAX)
   ) engine (
       .aresetn(core_aresetn),
       .written(writer_idle),
@@ -211,7 +212,7 @@ module bitfold_top (
       .*
   );
 
-  layer_counters #(
+  program_counters #(
       .LAYERS(offload_size_pkg::LAYERS)
   ) layers (
       .index(layer_index),

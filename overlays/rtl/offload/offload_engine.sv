@@ -7,7 +7,8 @@ module offload_engine #(
     parameter int LANES = 64,        // 64, 128 or 256
     parameter int INPUT_WORDS = 4096,  // words of LANES bits for inputs and outputs; a power of two
     parameter int WEIGHT_WORDS = 256,  // words a row and block; a power of two
-    parameter int LAYERS = 16        // the longest program, 1 to 480
+    parameter int LAYERS = 16,       // the longest program, 1 to 480
+    parameter int SOFTMAX = 0        // 0: layers with a softmax are refused; 1: they are not
 ) (
     input wire aclk,
     input wire aresetn,  // also low while a call is aborted
@@ -42,8 +43,9 @@ module offload_engine #(
 
     output wire              input_frame,   // one cycle: a frame is loaded
     output wire              output_frame,  // one cycle: a frame is stored
-    output logic [LAYERS-1:0] layer_busy,    // the layer's products are computed in this cycle
-    output logic [LAYERS-1:0] layer_stalled, // the layer is under way, but waits
+    output wire              layer_begins,  // one cycle: a layer follows the one before
+    output wire              layer_busy,    // its products are computed in this cycle
+    output wire              layer_stalled, // it is under way, but waits
 
     output wire       finished,
     output wire       failed,
@@ -52,7 +54,8 @@ module offload_engine #(
 
   localparam int INPUT_ADDRESS = $clog2(INPUT_WORDS);
   localparam int WEIGHT_ADDRESS = $clog2(WEIGHT_WORDS);
-  localparam int INDEX_BITS = LAYERS > 1 ? $clog2(LAYERS) : 1;
+  localparam int GROUPS = ROWS / drain_slot_pkg::TURNS;
+  localparam int COUNT_REGISTERS = 1;  // in a row's count
 
   generate
     if (LANES % 64 != 0 || LANES % ROWS != 0 || ROWS % 8 != 0) begin : bad_size
@@ -72,66 +75,53 @@ module offload_engine #(
 
   // The layer that is computed, and the one that the loader offers.
   offload_program_pkg::descriptor_t layer, next_layer;
-  logic [INDEX_BITS-1:0] index;
-  logic at_work, storing;
+  logic at_work, computed, storing;
   wire offered, all_offered;
 
   wire [1:0] loaded, block_computed;
-  wire block_done, sequencer_active, issue, advance, result_valid, result_ready, drain_idle;
+  wire block_done, layer_done, issue;
   wire store_idle, store_failed, input_overrun, output_overrun, loader_failed;
   wire [7:0] loader_failure, store_failure;
-  logic released_buffer, pipeline_busy;
 
   // A layer may read what an earlier one wrote.
   wire quiet = !at_work && !offered && written;
   wire take = offered && !at_work;
   logic start;  // the cycle after a layer is taken
-  wire layer_computed = at_work && !start && !sequencer_active && !pipeline_busy && drain_idle;
-  wire store_start = layer_computed && layer.to_memory && !storing;
-  wire layer_done = layer_computed && (layer.to_memory ? storing && store_idle : 1'b1) && !store_start;
+  wire store_start = computed && layer.to_memory && !storing;
+  wire ends = computed && !store_start && (!storing || store_idle);
 
   assign finished = all_offered && !at_work && !offered;
   assign failed = loader_failed || store_failed || input_overrun || output_overrun;
   assign failure = loader_failed ? loader_failure : store_failed ? store_failure
                                  : bitfold_registers_pkg::ERROR_BAD_SIZE;
 
-  // Steps on their way through memories and array: until the drain has the result.
-  logic [3:0] in_flight;
-  assign pipeline_busy = in_flight != '0;
+  assign layer_begins = take;
+  assign layer_busy = issue;
+  assign layer_stalled = at_work && !issue;
 
   always_ff @(posedge aclk) begin
-    start <= take;
+    start <= clean && take;
     if (take) layer <= next_layer;
-    if (store_start) storing <= 1'b1;
-    else if (layer_done) storing <= 1'b0;
-    if (layer_done) index <= index + 1'b1;
-    if (advance) in_flight <= {in_flight[2:0], issue};
-    if (block_done) released_buffer <= !released_buffer;
     if (!clean) begin
       at_work <= 1'b0;
-      start <= 1'b0;
+      computed <= 1'b0;
       storing <= 1'b0;
-      index <= '0;
-      in_flight <= '0;
-      released_buffer <= 1'b0;
-    end else if (take) at_work <= 1'b1;
-    else if (layer_done) at_work <= 1'b0;
-  end
-
-  always_comb begin
-    layer_busy = '0;
-    layer_stalled = '0;
-    layer_busy[index] = issue;
-    layer_stalled[index] = at_work && !issue;
+    end else begin
+      if (take) at_work <= 1'b1;
+      else if (ends) at_work <= 1'b0;
+      computed <= layer_done || (computed && !ends);
+      storing <= store_start || (storing && !ends);
+    end
   end
 
   // Loading.
 
   wire loader_write;
+  wire [63:0] write_data;
   wire [INPUT_ADDRESS-1:0] loader_address;
   wire [LANES/64-1:0] beat_slices;
   wire [ROWS-1:0] constant_write, weight_write;
-  wire [8:0] constant_write_address;
+  wire [7:0] constant_write_address;
   wire [WEIGHT_ADDRESS:0] weight_write_address;
 
   program_loader #(
@@ -139,7 +129,8 @@ module offload_engine #(
       .LANES(LANES),
       .LAYERS(LAYERS),
       .INPUT_ADDRESS(INPUT_ADDRESS),
-      .WEIGHT_ADDRESS(WEIGHT_ADDRESS)
+      .WEIGHT_ADDRESS(WEIGHT_ADDRESS),
+      .SOFTMAX(SOFTMAX)
   ) loader (
       .aresetn(clean),
       .command_valid(read_valid),
@@ -150,7 +141,7 @@ module offload_engine #(
       .layer(next_layer),
       .taken(take),
       .computed(block_computed),
-      .released({block_done && released_buffer, block_done && !released_buffer}),
+      .released(block_done),
       .input_write(loader_write),
       .input_address(loader_address),
       .constant_address(constant_write_address),
@@ -164,9 +155,8 @@ module offload_engine #(
 
   wire [INPUT_ADDRESS-1:0] input_read_address;
   wire [WEIGHT_ADDRESS:0] weight_read_address;
-  wire step, step_tail, step_first, step_double, step_negative, step_last;
-
-  assign advance = !result_valid || result_ready;
+  wire step, step_tail, step_first, step_double, step_negative;
+  wire result, result_ends_block, result_ends_layer, result_room;
 
   layer_sequencer #(
       .LANES(LANES),
@@ -175,7 +165,6 @@ module offload_engine #(
       .WEIGHT_ADDRESS(WEIGHT_ADDRESS)
   ) sequencer (
       .aresetn(clean),
-      .active(sequencer_active),
       .computed(block_computed),
       .input_address(input_read_address),
       .weight_address(weight_read_address),
@@ -193,21 +182,36 @@ module offload_engine #(
   wire [ROWS*LANES-1:0] weight_words;
   wire [ROWS*32-1:0] sums;
   wire [31:0] input_sum;
+  wire [4:0] work;  // what a step does, with its input word
+
+  delay #(
+      .WIDTH (5),
+      .CYCLES(2)
+  ) to_words (
+      .aclk,
+      .advance(1'b1),
+      .x({step, step_tail, step_first, step_double, step_negative}),
+      .y(work)
+  );
 
   bit_serial_array #(
-      .ROWS (ROWS),
-      .LANES(LANES)
+      .ROWS(ROWS),
+      .LANES(LANES),
+      .REGISTERS(COUNT_REGISTERS)
   ) array (
-      .aresetn(clean),
-      .bipolar(layer.weight_bipolar && layer.input_bipolar),
+      .step(work[4]),
+      .step_tail(work[3]),
+      .step_first(work[2]),
+      .step_double(work[1]),
+      .step_negative(work[0]),
       .*
   );
 
   // Results.
 
-  wire constant_read, drain_write;
-  wire [ROWS*9-1:0] constant_read_address;
-  wire [ROWS*32-1:0] constants;
+  wire drain_write;
+  wire [GROUPS*10-1:0] constant_read_address;
+  wire [GROUPS*32-1:0] constants;
   wire [INPUT_ADDRESS-1:0] drain_address;
   wire [LANES/ROWS-1:0] drain_slices;
   wire [ROWS-1:0] drain_bits;
@@ -215,16 +219,18 @@ module offload_engine #(
   result_drain #(
       .ROWS(ROWS),
       .LANES(LANES),
-      .OUTPUT_ADDRESS(INPUT_ADDRESS)
+      .OUTPUT_ADDRESS(INPUT_ADDRESS),
+      .RESULT_CYCLES(COUNT_REGISTERS + 6),
+      .SOFTMAX(SOFTMAX)
   ) drain (
       .aresetn(clean),
+      .room(result_room),
       .constant_address(constant_read_address),
       .write(drain_write),
       .write_address(drain_address),
       .write_slices(drain_slices),
       .write_bits(drain_bits),
       .overrun(output_overrun),
-      .idle(drain_idle),
       .*
   );
 
@@ -269,13 +275,20 @@ module offload_engine #(
       .aclk,
       .write_slices(input_slices),
       .write_address(loader_write ? loader_address : drain_address),
-      .write_data(loader_write ? {LANES / 64{s_axis_tdata}} : {LANES / ROWS{drain_bits}}),
-      .read_enable(storing ? store_read : advance),
+      .write_data(loader_write ? {LANES / 64{write_data}} : {LANES / ROWS{drain_bits}}),
+      .read_enable(!storing || store_read),
       .read_address(storing ? store_address : input_read_address),
       .read_data(input_word)
   );
 
-  genvar r;
+  // Where the rows of a group keep their constants: the turn, then the constant.
+  logic [1:0] constant_turn;
+  always_comb begin
+    constant_turn = '0;
+    for (int i = 0; i < ROWS; i++) if (constant_write[i]) constant_turn = 2'(i / GROUPS);
+  end
+
+  genvar r, g;
   generate
     for (r = 0; r < ROWS; r = r + 1) begin : g_row
       ram #(
@@ -286,23 +299,29 @@ module offload_engine #(
           .aclk,
           .write_slices(weight_write[r] ? beat_slices : '0),
           .write_address(weight_write_address),
-          .write_data({LANES / 64{s_axis_tdata}}),
-          .read_enable(advance),
+          .write_data({LANES / 64{write_data}}),
+          .read_enable(1'b1),
           .read_address(weight_read_address),
           .read_data(weight_words[r*LANES+:LANES])
       );
+    end
+    for (g = 0; g < GROUPS; g = g + 1) begin : g_group
+      wire [drain_slot_pkg::TURNS-1:0] of_group;
+      for (r = 0; r < drain_slot_pkg::TURNS; r = r + 1) begin : g_turn
+        assign of_group[r] = constant_write[r*GROUPS+g];
+      end
       ram #(
           .WIDTH(32),
-          .DEPTH(2 * offload_program_pkg::CONSTANTS),
+          .DEPTH(drain_slot_pkg::TURNS * offload_program_pkg::CONSTANTS),
           .SLICE(32)
       ) thresholds (
           .aclk,
-          .write_slices(constant_write[r]),
-          .write_address(constant_write_address),
-          .write_data(s_axis_tdata[(r%2)*32+:32]),
-          .read_enable(constant_read),
-          .read_address(constant_read_address[r*9+:9]),
-          .read_data(constants[r*32+:32])
+          .write_slices(of_group != '0),
+          .write_address({constant_turn, constant_write_address}),
+          .write_data(write_data[(g%2)*32+:32]),
+          .read_enable(1'b1),
+          .read_address(constant_read_address[g*10+:10]),
+          .read_data(constants[g*32+:32])
       );
     end
   endgenerate

@@ -1,35 +1,39 @@
 // Turns the sums of a block of rows into output bits, and writes them plane by plane.
 //
-// Thresholds: a binary search over each row's ascending constants, all rows at once, a plane a
-// cycle from the highest down; results may come every output_planes cycles. Raw: sum - constant 1,
-// all planes from the lowest up. Argmax: the index of the largest of those over one block, found row
-// by row. Softmax: the shares of those over one block, which go through softmax_unit row by row.
+// Thresholds: a binary search over each row's ascending constants, a plane in four cycles from the
+// highest down. Raw: sum - constant 1, four planes in four cycles from the lowest up. Argmax: the
+// index of the largest of those over one block, found row by row. Softmax: the shares of those over
+// one block, which go through softmax_unit row by row.
+//
+// Rows i, i + ROWS/4 ... share a comparator. A result is announced RESULT_CYCLES before its sums
+// are there, where there is room; how long one keeps the drain busy depends on its layer only.
 `default_nettype none
 
 module result_drain #(
-    parameter int ROWS = 8,             // a power of two, divides LANES
+    parameter int ROWS = 8,             // 8, 16, 32 or 64, divides LANES
     parameter int LANES = 64,           // a power of two
-    parameter int OUTPUT_ADDRESS = 12   // bits of a word's address on chip
+    parameter int OUTPUT_ADDRESS = 12,  // bits of a word's address on chip
+    parameter int RESULT_CYCLES = 7,    // 2 or more
+    parameter int SOFTMAX = 1,          // 0 leaves the softmax out
+    // The rest follows from the above: leave it alone.
+    parameter int GROUPS = ROWS / drain_slot_pkg::TURNS
 ) (
     input wire aclk,
     input wire aresetn,
 
     input wire start,  // one cycle: a layer begins
-    // A layer says more than one module needs.
-    /* verilator lint_off UNUSEDSIGNAL */
     input wire offload_program_pkg::descriptor_t layer,
-    /* verilator lint_on UNUSEDSIGNAL */
-    input wire [31:0] frames,
 
-    input  wire               result_valid,
-    output wire               result_ready,
-    input  wire [ROWS*32-1:0] sums,
+    input  wire               result,  // only where there is room
+    input  wire               result_ends_block,
+    input  wire               result_ends_layer,
+    output wire               room,
+    input  wire [ROWS*32-1:0] sums,    // RESULT_CYCLES after `result`
     input  wire [31:0]        input_sum,
 
-    // Each row's constants: the word comes in the next cycle.
-    output wire                 constant_read,
-    output logic [ROWS*9-1:0]   constant_address,  // the highest bit is the buffer
-    input  wire [ROWS*32-1:0]   constants,
+    // A constant of each comparator: the word comes two cycles after its address.
+    output wire [GROUPS*10-1:0] constant_address,  // turn, then place
+    input  wire [GROUPS*32-1:0] constants,
 
     output wire                       write,
     output wire [OUTPUT_ADDRESS-1:0]  write_address,
@@ -37,183 +41,184 @@ module result_drain #(
     output wire [ROWS-1:0]            write_bits,
     output wire                       overrun,       // a write is beyond the memory
 
-    output wire  block_done,  // one cycle: the last frame of a block is written
-    output logic idle
+    output wire block_done,  // one cycle: the last bits of a block,
+    output wire layer_done   // of a layer are written
 );
 
-  localparam int BLOCKS = LANES / ROWS;  // in a word
-  localparam int LANE_BITS = $clog2(LANES);
-  localparam int ROW_BITS = $clog2(ROWS);
-  localparam int SLOT_BITS = BLOCKS > 1 ? $clog2(BLOCKS) : 1;
+  localparam int SLOT_BITS = $bits(drain_slot_pkg::slot_t);
 
-  localparam logic [2:0] SEARCH = 3'd0, SUBTRACT = 3'd1, SCAN = 3'd2, WRITE = 3'd3, COLLECT = 3'd4;
-
-  wire [15:0] words = 16'((17'(layer.rows) + 17'(LANES - 1)) >> LANE_BITS);
-  wire [15:0] stride = layer.output_top + words;
   wire searches = layer.head == offload_program_pkg::HEAD_THRESHOLD;
-  wire shares = layer.head == offload_program_pkg::HEAD_SOFTMAX;
-  wire scans = layer.head == offload_program_pkg::HEAD_ARGMAX || shares;
-  wire either_bipolar = layer.weight_bipolar || layer.input_bipolar;
-  wire less_input = layer.weight_bipolar && !layer.input_bipolar;
+  wire finds = layer.head == offload_program_pkg::HEAD_ARGMAX
+      || layer.head == offload_program_pkg::HEAD_SOFTMAX;
+  wire wide = searches && layer.output_planes[3];  // constants take both buffers
 
-  logic [2:0] state;
-  logic [5:0] plane;               // planes left after this one
-  logic [7:0] bit_value;           // 2^plane while searching
-  logic [15:0] plane_base;
-  logic [31:0] frame, frame_base;
-  logic [15:0] block_word;
-  logic [SLOT_BITS-1:0] slot;
-  logic buffer;
+  wire found;
+  wire slot_valid;
+  drain_slot_pkg::slot_t slot;
 
-  logic [ROWS*32-1:0] values;
-  logic [ROWS*8-1:0] levels;       // found so far
-  logic [ROWS*8-1:0] next_levels;
-  logic [ROWS-1:0] reached;
-  logic [ROW_BITS:0] scanned;
-  logic signed [31:0] best;
-  logic [31:0] best_row;
+  drain_control #(
+      .ROWS(ROWS)
+  ) control (
+      .aclk,
+      .aresetn,
+      .layer,
+      .result,
+      .result_ends_block,
+      .result_ends_layer,
+      .room,
+      .found,
+      .slot_valid,
+      .slot
+  );
 
-  wire last_scanned = 16'(scanned) + 16'd1 >= layer.rows
-      || scanned == (ROW_BITS + 1)'(ROWS - 1);
-  wire share_valid;
-  wire [7:0] share;
+  // A slot waits for its sums, and then goes along with its values: where it is when the values are
+  // chosen, a cycle ahead, and one, four and five cycles later. Whether it is one is
+  // kept apart, and reset.
+  logic [RESULT_CYCLES+4:0] valid;
+  logic [RESULT_CYCLES-1:0] results;
+  drain_slot_pkg::slot_t ahead, now, at_memory, at_difference;
+  // A slot says more than its end needs.
+  /* verilator lint_off UNUSEDSIGNAL */
+  drain_slot_pkg::slot_t at_end;
+  /* verilator lint_on UNUSEDSIGNAL */
 
-  wire writes = !idle && (state == SEARCH || state == WRITE);
-  wire last_plane = plane == 6'd0;
-  wire result_done = writes && last_plane;
-  wire last_frame = frame + 32'd1 >= frames;
-  wire capture = result_valid && result_ready;
+  delay #(
+      .WIDTH (SLOT_BITS),
+      .CYCLES(RESULT_CYCLES - 1)
+  ) to_sums (
+      .aclk,
+      .advance(1'b1),
+      .x(slot),
+      .y(ahead)
+  );
+  delay #(
+      .WIDTH (SLOT_BITS),
+      .CYCLES(3)
+  ) to_difference (
+      .aclk,
+      .advance(1'b1),
+      .x(at_memory),
+      .y(at_difference)
+  );
 
-  wire next_buffer = block_done ? !buffer : buffer;
-  // By itself: Yosys takes a cast inside ?: at the width of what is cast.
-  wire [7:0] first_level = 8'(9'd1 << (layer.output_planes - 6'd1));
+  wire scanned = valid[RESULT_CYCLES+4] && at_end.scan;
+  wire pass_ends = valid[RESULT_CYCLES+4] && !at_end.scan && at_end.turn == 2'd3;
+  wire capture = results[RESULT_CYCLES-1];
 
-  assign result_ready = idle || result_done;
-  assign constant_read = capture || (!idle && state == SEARCH);
-  assign block_done = result_done && last_frame;
+  logic first;
+  logic [7:0] trial, tried;
+  logic [31:0] input_sum_q, less;
+  logic [1:0] doubled;
 
-  genvar r;
+  always_ff @(posedge aclk) begin
+    now <= ahead;
+    at_memory <= now;
+    at_end <= at_difference;
+
+    first <= ahead.first || !searches;
+    trial <= searches ? 8'(9'd1 << ahead.index) : 8'd1;
+    tried <= 8'(9'd2 << ahead.index);
+    if (!wide) trial[7] <= ahead.buffer;
+
+    // A bipolar factor counts 2 * bit - 1: what it takes off goes along with the values.
+    if (capture) input_sum_q <= input_sum;
+    less <= !layer.weight_bipolar ? '0 : layer.input_bipolar ? input_sum_q << 1 : input_sum_q;
+    doubled <= {layer.weight_bipolar && layer.input_bipolar,
+                layer.weight_bipolar != layer.input_bipolar};
+
+    if (!aresetn) begin
+      valid <= '0;
+      results <= '0;
+    end else begin
+      valid <= {valid[RESULT_CYCLES+3:0], slot_valid};
+      results <= RESULT_CYCLES'({results, result});
+    end
+  end
+
+  // The rows, by turn and group.
+  wire [drain_slot_pkg::TURNS-1:0][GROUPS-1:0][31:0] rows = sums;
+  wire [GROUPS-1:0][31:0] differences;
+  wire [drain_slot_pkg::TURNS-1:0][GROUPS-1:0] bits;
+  wire [GROUPS-1:0][3:0] choices;
+  wire [1:0] plane;
+
+  genvar g;
   generate
-    for (r = 0; r < ROWS; r = r + 1) begin : g_row
-      wire signed [31:0] value = values[r*32+:32];
-      wire signed [31:0] limit = constants[r*32+:32];
-      assign reached[r] = value >= limit;
-      assign next_levels[r*8+:8] = reached[r] ? levels[r*8+:8] | bit_value : levels[r*8+:8];
-      // Level n is reached at constant n, so the search begins in the middle.
-      assign constant_address[r*9+:9] = capture
-          ? {next_buffer, searches ? first_level : 8'd1}
-          : {buffer, next_levels[r*8+:8] | bit_value >> 1};
-      assign write_bits[r] = state == SEARCH ? reached[r] : values[r*32];
+    if (ROWS < 8 || ROWS > 64 || LANES % ROWS != 0 || RESULT_CYCLES < 2) begin : g_bad_size
+      $error("result_drain: ROWS must be 8 to 64 and divide LANES, RESULT_CYCLES at least 2");
+    end
+    for (g = 0; g < GROUPS; g = g + 1) begin : g_group
+      wire [7:0] level;
+      wire [3:0] group_bits;
+      drain_group group (
+          .aclk,
+          .capture,
+          .sums({rows[3][g], rows[2][g], rows[1][g], rows[0][g]}),
+          .less,
+          .doubled,
+          .turn(now.turn),
+          .first,
+          .trial,
+          .tried,
+          .level,
+          .constant(constants[g*32+:32]),
+          .difference(differences[g]),
+          .searches,
+          .finds,
+          .planes(at_difference.index[2:0]),
+          .found(choices[g]),
+          .pass_ends,
+          .plane,
+          .bits(group_bits)
+      );
+      assign constant_address[g*10+:10] = {at_memory.turn, level};
+      assign {bits[3][g], bits[2][g], bits[1][g], bits[0][g]} = group_bits;
     end
   endgenerate
 
-  // It always takes what comes.
-  wire unused_ready;
-  softmax_unit #(
-      .MAX_CLASSES(ROWS),
-      .SCORE_BITS(32)
-  ) softmax (
-      .aclk(aclk),
-      .aresetn(aresetn),
-      .classes(layer.rows[6:0]),
-      .multiplier(layer.softmax_multiplier),
-      .shift(layer.softmax_shift),
-      .s_axis_tdata(values[31:0]),
-      .s_axis_tvalid(!idle && state == SCAN && shares),
-      .s_axis_tready(unused_ready),
-      .m_axis_tdata(share),
-      .m_axis_tvalid(share_valid),
-      .m_axis_tready(1'b1)
+  logic [31:0] scanned_value;
+  always_ff @(posedge aclk) scanned_value <= differences[at_difference.index];
+
+  drain_choice #(
+      .ROWS(ROWS),
+      .SOFTMAX(SOFTMAX)
+  ) choice (
+      .aclk,
+      .aresetn,
+      .layer,
+      .valid(scanned),
+      .first(at_end.first),
+      .last(at_end.last),
+      .value(scanned_value),
+      .found,
+      .turn(at_difference.turn),
+      .planes(at_difference.index[2:0]),
+      .results(choices)
   );
 
-  wire [31:0] address = frame_base + 32'(plane_base) + 32'(block_word);
-  assign write = writes;
-  assign write_address = OUTPUT_ADDRESS'(address);
-  assign write_slices = BLOCKS'(1) << slot;
-  assign overrun = writes && address[31:OUTPUT_ADDRESS] != '0;
-
-  always_ff @(posedge aclk) begin
-    case (state)
-      SEARCH: begin
-        levels <= next_levels;
-        bit_value <= bit_value >> 1;
-        plane <= plane - 6'd1;
-        plane_base <= plane_base - words;
-      end
-      SUBTRACT: begin
-        for (int i = 0; i < ROWS; i++) begin
-          values[i*32+:32] <= values[i*32+:32] - constants[i*32+:32];
-        end
-        state <= scans ? SCAN : WRITE;
-        scanned <= '0;
-      end
-      SCAN: begin
-        values <= values >> 32;
-        scanned <= scanned + 1'b1;
-        if (scanned == '0 || $signed(values[31:0]) > best) begin
-          best <= values[31:0];
-          best_row <= 32'(scanned);
-        end
-        if (last_scanned && shares) begin
-          state <= COLLECT;
-          scanned <= '0;
-        end else if (last_scanned) begin
-          state <= WRITE;
-          values <= (ROWS * 32)'(scanned == '0 || $signed(values[31:0]) > best
-                                 ? 32'(scanned) : best_row);
-        end
-      end
-      COLLECT:
-      if (share_valid) begin
-        for (int i = 0; i < ROWS; i++) begin
-          if (scanned == (ROW_BITS + 1)'(i)) values[i*32+:8] <= share;
-        end
-        scanned <= scanned + 1'b1;
-        if (last_scanned) state <= WRITE;
-      end
-      WRITE: begin
-        for (int i = 0; i < ROWS; i++) values[i*32+:32] <= values[i*32+:32] >> 1;
-        plane <= plane - 6'd1;
-        plane_base <= plane_base + words;
-      end
-      default: ;
-    endcase
-
-    if (capture) begin
-      for (int i = 0; i < ROWS; i++) begin
-        values[i*32+:32] <= (either_bipolar ? sums[i*32+:32] << 1 : sums[i*32+:32])
-            - (less_input ? input_sum : 32'd0);
-      end
-      levels <= '0;
-      bit_value <= first_level;
-      plane <= layer.output_planes - 6'd1;
-      plane_base <= searches ? layer.output_top : 16'd0;
-      state <= searches ? SEARCH : SUBTRACT;
-    end
-
-    if (start) begin
-      frame <= '0;
-      frame_base <= {16'd0, layer.output_base};
-      block_word <= '0;
-      slot <= '0;
-    end else if (result_done) begin
-      frame <= last_frame ? '0 : frame + 32'd1;
-      frame_base <= last_frame ? {16'd0, layer.output_base} : frame_base + 32'(stride);
-      if (last_frame) begin
-        slot <= slot == SLOT_BITS'(BLOCKS - 1) ? '0 : slot + 1'b1;
-        if (slot == SLOT_BITS'(BLOCKS - 1)) block_word <= block_word + 16'd1;
-      end
-    end
-
-    if (!aresetn) begin
-      idle <= 1'b1;
-      buffer <= 1'b0;
-    end else begin
-      if (capture) idle <= 1'b0;
-      else if (result_done) idle <= 1'b1;
-      buffer <= next_buffer;
-    end
-  end
+  drain_writer #(
+      .ROWS(ROWS),
+      .LANES(LANES),
+      .OUTPUT_ADDRESS(OUTPUT_ADDRESS)
+  ) writer (
+      .aclk,
+      .aresetn,
+      .start,
+      .layer,
+      .pass_ends,
+      .last_pass(at_end.last),
+      .ends_block(at_end.ends_block),
+      .ends_layer(at_end.ends_layer),
+      .plane,
+      .bits,
+      .write,
+      .write_address,
+      .write_slices,
+      .write_bits,
+      .overrun,
+      .block_done,
+      .layer_done
+  );
 
 endmodule
 

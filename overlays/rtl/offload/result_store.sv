@@ -17,9 +17,9 @@ module result_store #(
     input wire [31:0] destination,
     input wire [31:0] destination_beats,  // nothing is written beyond
 
-    output wire                      read,
+    output wire                      read,       // the memory moves: a word out, an address in
     output wire [OUTPUT_ADDRESS-1:0] read_address,
-    input  wire [LANES-1:0]          read_data,  // in the cycle after `read`
+    input  wire [LANES-1:0]          read_data,  // of the address before the last one
 
     output wire         command_valid,
     input  wire         command_ready,
@@ -39,14 +39,14 @@ module result_store #(
   localparam int SLICES = LANES / 64;
   localparam int SLICE_BITS = SLICES > 1 ? $clog2(SLICES) : 1;
 
-  localparam logic [1:0] MULTIPLY = 2'd0, COMMAND = 2'd1, STREAM = 2'd2;
-
-  wire [15:0] plane_beats = 16'((17'(layer.rows) + 17'd63) >> 6);
+  localparam logic [1:0] MULTIPLY = 2'd0, CHECK = 2'd1, COMMAND = 2'd2, STREAM = 2'd3;
 
   logic [1:0] state;
-  logic [31:0] word;
-  logic held;  // read_data is a word that is not all sent
-  logic [15:0] beat, frame_beat;
+  logic [OUTPUT_ADDRESS-1:0] word;
+  logic fetched, held;  // a word is on its way; read_data is a word that is not all sent
+  // Beats of the plane, and of the frame, after this one.
+  logic [15:0] plane_left, frame_left;
+  logic last_beat, last_in_frame, last_left;
   logic [SLICE_BITS-1:0] slice;
   logic [28:0] beats_left;
 
@@ -62,11 +62,20 @@ module result_store #(
       .too_large(product_too_large)
   );
 
-  wire [32:0] address = {1'b0, destination} + {1'b0, layer.output_offset};
-  wire [32:0] end_beat = {4'd0, layer.output_offset[31:3]} + {4'd0, product};
-  wire too_large = product_too_large || product == '0 || end_beat > {1'b0, destination_beats};
+  // From COMMAND on.
+  logic [15:0] plane_beats;
+  logic [32:0] address;
+  logic [29:0] end_beat;
+  logic one_beat, too_large;
+  always_ff @(posedge aclk) begin
+    plane_beats <= 16'((17'(layer.rows) + 17'd63) >> 6);
+    one_beat <= layer.rows <= 16'd64;
+    address <= {1'b0, destination} + {1'b0, layer.output_offset};
+    end_beat <= {1'b0, layer.output_offset[31:3]} + {1'b0, product};
+    too_large <= product_too_large || product == '0 || 32'(end_beat) > destination_beats;
+  end
+
   wire beat_taken = m_axis_tvalid && m_axis_tready;
-  wire last_beat = beat + 16'd1 >= plane_beats;
   wire word_ends = last_beat || slice == SLICE_BITS'(SLICES - 1);
 
   assign command_valid = !idle && state == COMMAND && !too_large;
@@ -76,40 +85,51 @@ module result_store #(
   assign failure = state == COMMAND ? bitfold_registers_pkg::ERROR_BAD_SIZE
                              : bitfold_registers_pkg::ERROR_BAD_ADDRESS;
 
-  assign read = !idle && state == STREAM && (!held || (beat_taken && word_ends));
-  assign read_address = OUTPUT_ADDRESS'(word);
-  assign m_axis_tvalid = !idle && held;
+  // Words that nobody asked for are read behind the last one.
+  assign read = !held || (beat_taken && word_ends);
+  assign read_address = word;
+  assign m_axis_tvalid = !idle && state == STREAM && held;
   assign m_axis_tdata = read_data[slice*64+:64];
-  assign frame_stored = beat_taken && frame_beat + 16'd1 >= layer.output_beats;
+  assign frame_stored = beat_taken && last_in_frame;
 
   always_ff @(posedge aclk) begin
     case (state)
-      MULTIPLY: if (product_done) state <= COMMAND;
+      MULTIPLY: if (product_done) state <= CHECK;
+      CHECK: state <= COMMAND;
       COMMAND: if (command_valid && command_ready) state <= STREAM;
       default: ;
     endcase
-    if (read) begin
-      word <= word + 32'd1;
-      held <= 1'b1;
-    end
-    if (state == COMMAND) beats_left <= product;
-    if (beat_taken) begin
-      beat <= last_beat ? '0 : beat + 16'd1;
-      slice <= word_ends ? '0 : slice + 1'b1;
-      frame_beat <= frame_stored ? '0 : frame_beat + 16'd1;
-      beats_left <= beats_left - 29'd1;
-    end
-    if (start) begin
-      state <= MULTIPLY;
-      word <= {16'd0, layer.output_base};
+    if (state == COMMAND) begin
+      word <= layer.output_base[OUTPUT_ADDRESS-1:0];
+      fetched <= 1'b0;
       held <= 1'b0;
-      beat <= '0;
       slice <= '0;
-      frame_beat <= '0;
+      plane_left <= plane_beats - 16'd1;
+      last_beat <= one_beat;
+      frame_left <= layer.output_beats - 16'd1;
+      last_in_frame <= layer.output_beats == 16'd1;
+      beats_left <= product - 29'd1;
+      last_left <= product == 29'd1;
+    end else if (state == STREAM) begin
+      if (read) begin
+        word <= word + 1'b1;
+        fetched <= 1'b1;
+        held <= fetched;
+      end
+      if (beat_taken) begin
+        plane_left <= last_beat ? plane_beats - 16'd1 : plane_left - 16'd1;
+        last_beat <= last_beat ? one_beat : plane_left == 16'd1;
+        slice <= word_ends ? '0 : slice + 1'b1;
+        frame_left <= last_in_frame ? layer.output_beats - 16'd1 : frame_left - 16'd1;
+        last_in_frame <= last_in_frame ? layer.output_beats == 16'd1 : frame_left == 16'd1;
+        beats_left <= beats_left - 29'd1;
+        last_left <= beats_left == 29'd1;
+      end
     end
+    if (start) state <= MULTIPLY;
     if (!aresetn) idle <= 1'b1;
     else if (start) idle <= 1'b0;
-    else if (beat_taken && beats_left == 29'd1) idle <= 1'b1;
+    else if (beat_taken && last_left) idle <= 1'b1;
   end
 
 endmodule
