@@ -36,12 +36,12 @@ STREAM_SOURCES = [
 ENGINE_SOURCES = [
     RTL / "offload" / "offload_program_pkg.sv",
     PACKAGE,
-    RTL / "common" / "ram.sv",
-    *sorted((RTL / "common").glob("softmax*.sv")),
+    RTL / "offload" / "drain_slot_pkg.sv",
+    *sorted((RTL / "common").glob("*.sv")),
     *sorted(
         p
         for p in (RTL / "offload").glob("*.sv")
-        if p.stem not in ("bitfold_top", "offload_program_pkg")
+        if p.stem != "bitfold_top" and not p.stem.endswith("_pkg")
     ),
 ]
 INTEGERS = {"INPUT_BITS": 4, "INPUT_ENCODING": 0, "WEIGHT_BITS": 4, "WEIGHT_ENCODING": 1}

@@ -13,7 +13,7 @@ SOURCES = [RTL / "common" / "ram.sv"]
 @pytest.mark.parametrize(
     ("width", "depth", "part"), [(8, 2, 8), (64, 32, 8), (32, 16, 32), (128, 8, 64), (12, 5, 3)]
 )
-def test_a_word_comes_the_cycle_after_its_address_and_stays_till_the_next(width, depth, part):
+def test_a_word_comes_two_cycles_after_its_address_and_stays_while_nothing_is_read(width, depth, part):
     rng = random.Random(width * depth)
     slices, words = width // part, [rng.getrandbits(width) for _ in range(depth)]
     table: list[Row] = [
@@ -29,7 +29,7 @@ def test_a_word_comes_the_cycle_after_its_address_and_stays_till_the_next(width,
         )
         for address, word in enumerate(words)
     ]
-    seen = None
+    fetched = seen = None
     for _ in range(400):
         written = rng.randrange(depth)
         # As often as not the word that is written is the one that is read.
@@ -42,7 +42,7 @@ def test_a_word_comes_the_cycle_after_its_address_and_stays_till_the_next(width,
         }
         table.append((row, {} if seen is None else {"read_data": seen}))
         if row["read_enable"]:
-            seen = words[row["read_address"]]
+            fetched, seen = words[row["read_address"]], fetched
         words[written] = join(
             (
                 (row["write_data"] if row["write_slices"] >> i & 1 else words[written]) >> i * part

@@ -16,9 +16,13 @@ from bitfold.overlays.program import Head, encode
 SOURCES = [
     RTL / "offload" / "offload_program_pkg.sv",
     RTL / "shell" / "bitfold_registers_pkg.sv",
+    RTL / "offload" / "drain_slot_pkg.sv",
+    RTL / "common" / "delay.sv",
     *sorted((RTL / "common").glob("softmax*.sv")),
+    *sorted((RTL / "offload").glob("drain_[!s]*.sv")),
     RTL / "offload" / "result_drain.sv",
 ]
+RESULT_CYCLES = 5  # from a result that is announced to its sums
 ADDRESS_BITS = 9
 
 
@@ -38,6 +42,7 @@ class Layer:
     def case(self, rows: int, lanes: int, rng: random.Random) -> dict:
         """Random sums and constants of the layer, and what becomes of them."""
         outputs = 1 if self.head is Head.ARGMAX else self.rows
+        passes = 4 * -(-self.planes // 4)
         words = -(-outputs // lanes)
         top = (self.planes - 1) * words
         blocks, writes = [], []
@@ -76,14 +81,14 @@ class Layer:
                 ).tolist(),
                 64,
             ),
-            "frames": self.frames,
+            "wide": self.head is Head.THRESHOLD and self.planes == 8,
             "blocks": blocks,
             "writes": writes,
             "pace": {
-                Head.THRESHOLD: self.planes,
-                Head.RAW: 1 + self.planes,
-                Head.ARGMAX: 1 + self.rows + self.planes,
-                Head.SOFTMAX: 4 * self.rows + SOFTMAX_CYCLES + self.planes,
+                Head.THRESHOLD: 4 * self.planes,
+                Head.RAW: passes,
+                Head.ARGMAX: self.rows + RESULT_CYCLES + 6 + passes,
+                Head.SOFTMAX: 4 * self.rows + SOFTMAX_CYCLES + RESULT_CYCLES + 5 + passes,
             }[self.head],
         }
 
@@ -105,14 +110,14 @@ class Layer:
         near = rng.choice(constants[1 : 2**self.planes] if self.head is Head.THRESHOLD else [0, 9])
         drawn = rng.choice([near, near - 1, rng.randint(-400, 400), rng.randint(-(2**29), 2**29)])
         drawn = max(-(2**30), min(2**30, drawn))
-        # What is twice a sum is even, whatever is taken away.
-        return drawn & ~1 if self.weight_bipolar or self.input_bipolar else drawn
+        # What is twice a sum is even, whatever is taken away, and so for four times.
+        return drawn & -(1 + self.weight_bipolar) * (1 + self.input_bipolar)
 
     def result(self, values: list[int], rows: int, rng: random.Random) -> dict[str, int]:
         """Sums that make `values`; rows that the layer has not get rubbish."""
-        input_sum = 2 * rng.randint(0, 1000)
-        less = input_sum if self.weight_bipolar and not self.input_bipolar else 0
-        double = 2 if self.weight_bipolar or self.input_bipolar else 1
+        input_sum = 4 * rng.randint(0, 1000)
+        double = (1 + self.weight_bipolar) * (1 + self.input_bipolar)
+        less = input_sum * (1 + self.input_bipolar) if self.weight_bipolar else 0
         sums = [(value + less) // double for value in values]
         sums += [rng.randint(-99, 99) for _ in range(rows - len(values))]
         return {"sums": join((s % 2**32 for s in sums), 32), "input_sum": input_sum}
@@ -157,7 +162,10 @@ def layers(rows: int, lanes: int) -> list[Layer]:
 def test_every_head_writes_its_planes_at_its_pace(rows, lanes, tmp_path):
     rng = random.Random(rows * lanes)
     model = build(
-        SOURCES, "result_drain", {"ROWS": rows, "LANES": lanes, "OUTPUT_ADDRESS": ADDRESS_BITS}
+        SOURCES,
+        "result_drain",
+        {"ROWS": rows, "LANES": lanes, "OUTPUT_ADDRESS": ADDRESS_BITS}
+        | {"RESULT_CYCLES": RESULT_CYCLES, "SOFTMAX": 1},
     )
     # The second of three frames of two planes begins on the last word.
     beyond = Layer(Head.THRESHOLD, 4, 2, 3, base=2**ADDRESS_BITS - 3).case(rows, lanes, rng)
@@ -166,6 +174,7 @@ def test_every_head_writes_its_planes_at_its_pace(rows, lanes, tmp_path):
     assert 0 < beyond["overruns"] < len(places)
     case = {
         "rows_parameter": rows,
+        "result_cycles": RESULT_CYCLES,
         "layers": [layer.case(rows, lanes, rng) for layer in layers(rows, lanes)],
         "beyond": beyond,
     }

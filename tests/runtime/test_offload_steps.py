@@ -31,6 +31,7 @@ engines = st.builds(
     input_words=st.sampled_from(LEGAL_SIZES["input_words"][:6]),
     weight_words=st.sampled_from(LEGAL_SIZES["weight_words"][:4]),
     layers=st.integers(1, 6),
+    softmax=st.booleans(),
 )
 
 
@@ -253,21 +254,23 @@ def test_a_class_among_more_rows_than_the_engine_has_is_chosen_by_the_host():
 
 
 @pytest.mark.parametrize(
-    ("classes", "form", "expected"),
+    ("classes", "form", "softmax", "expected"),
     [
-        (16, "reduced", ["fc0+fc1"]),
-        (17, "reduced", ["fc0+fc1", "softmax"]),
-        (5, "plain", ["fc0+fc1", "softmax"]),
+        (16, "reduced", True, ["fc0+fc1"]),
+        (17, "reduced", True, ["fc0+fc1", "softmax"]),
+        (5, "plain", True, ["fc0+fc1", "softmax"]),
+        (5, "reduced", False, ["fc0+fc1", "softmax"]),
     ],
 )
-def test_shares_of_more_rows_than_the_engine_has_and_plain_ones_are_the_hosts(
-    classes, form, expected
+def test_shares_that_the_engine_has_no_rows_or_no_softmax_for_are_the_hosts(
+    classes, form, softmax, expected
 ):
+    engine = Engine(rows=16, softmax=softmax)
     shape = Shape((20, 30, classes), ("UINT4",) * 2, ("INT4",) * 2, None, False, False)
     network = random_network(with_softmax(shape, form), 0)
-    assert kinds(Engine(), network) == expected
+    assert kinds(engine, network) == expected
     x = random_inputs(network, 9, 0)
-    np.testing.assert_array_equal(computed(Engine(), network, x), network(x))
+    np.testing.assert_array_equal(computed(engine, network, x), network(x))
 
 
 def test_a_network_of_which_no_layer_fits_is_refused_with_every_reason():

@@ -93,7 +93,7 @@ def test_an_accelerator_gives_shares_probabilities_and_classes(overlay, tmp_path
     scores = random_network(replace(SHAPE, softmax=None), 1)
     network = share_on_chip(scores)
     compile_dataflow(network, FOLDING, tmp_path / "shares.bundle")
-    make_engine(Engine(), tmp_path / "engine.bundle")
+    make_engine(Engine(softmax=True), tmp_path / "engine.bundle")
     x = random_inputs(network, 40, 0)
     for device in EMULATED:
         with Accelerator(tmp_path, device, cache, network=network, overlay=overlay) as accelerator:

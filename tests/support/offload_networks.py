@@ -15,7 +15,7 @@ from bitfold.overlays.offload import Engine
 from bitfold.runtime.offload.schedule import schedule
 from bitfold.runtime.offload.steps import HostStep, split
 
-SMALL = Engine(rows=8, lanes=64, input_words=512, weight_words=64, layers=4)
+SMALL = Engine(rows=8, lanes=64, input_words=512, weight_words=64, layers=4, softmax=True)
 """For programs that are wrong: quick to build, and with limits near at hand."""
 
 

@@ -50,7 +50,7 @@ module drain_choice #(
       wire share_valid;
       wire [7:0] share;
       logic [ROWS-1:0] place;  // the row whose share is next
-      logic [ROWS-1:0][7:0] shares;
+      logic [ROWS*8-1:0] shares;
       logic [ROW_BITS-1:0] taken;
       logic shares_found;
       wire last_share = 16'(taken) + 16'd1 >= layer.rows;
@@ -75,7 +75,7 @@ module drain_choice #(
       );
 
       always_ff @(posedge aclk) begin
-        for (int i = 0; i < ROWS; i++) if (share_valid && place[i]) shares[i] <= share;
+        for (int i = 0; i < ROWS; i++) if (share_valid && place[i]) shares[i*8+:8] <= share;
         if (valid && last) begin
           place <= ROWS'(1);
           taken <= '0;
@@ -86,12 +86,13 @@ module drain_choice #(
         shares_found <= aresetn && share_valid && last_share;
       end
 
-      wire [3:0][GROUPS-1:0][7:0] by_turn = shares;
-      wire [GROUPS-1:0][3:0] share_results;
+      wire [ROWS-1:0] share_results;
       genvar g;
       for (g = 0; g < GROUPS; g = g + 1) begin : g_group
-        wire [31:0] share_bits = 32'(by_turn[turn][g]);
-        assign share_results[g] = share_bits[4*planes+:4];
+        wire [31:0] of_turns = {
+          shares[(3*GROUPS+g)*8+:8], shares[(2*GROUPS+g)*8+:8], shares[(GROUPS+g)*8+:8], shares[g*8+:8]
+        };
+        assign share_results[g*4+:4] = of_turns[{turn, planes[0], 2'd0}+:4];
       end
       assign results = shares_asked ? share_results : index_results;
       assign found = shares_asked ? shares_found : index_found;

@@ -45,8 +45,6 @@ module result_drain #(
     output wire layer_done   // of a layer are written
 );
 
-  localparam int SLOT_BITS = $bits(drain_slot_pkg::slot_t);
-
   wire searches = layer.head == offload_program_pkg::HEAD_THRESHOLD;
   wire finds = layer.head == offload_program_pkg::HEAD_ARGMAX
       || layer.head == offload_program_pkg::HEAD_SOFTMAX;
@@ -83,7 +81,7 @@ module result_drain #(
   /* verilator lint_on UNUSEDSIGNAL */
 
   delay #(
-      .WIDTH (SLOT_BITS),
+      .WIDTH ($bits(slot)),
       .CYCLES(RESULT_CYCLES - 1)
   ) to_sums (
       .aclk,
@@ -92,7 +90,7 @@ module result_drain #(
       .y(ahead)
   );
   delay #(
-      .WIDTH (SLOT_BITS),
+      .WIDTH ($bits(slot)),
       .CYCLES(3)
   ) to_difference (
       .aclk,
