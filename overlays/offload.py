@@ -26,7 +26,8 @@ class Engine:
 
     `rows` x `lanes` one-bit products a cycle; `input_words` words of `lanes` bits on chip for the
     inputs and outputs of layers, `weight_words` a row for a block's weights (twice, as one is
-    loaded while the other is used); programs of up to `layers` layers.
+    loaded while the other is used); programs of up to `layers` layers. Without `softmax`, a
+    softmax is the host's.
     """
 
     rows: int = 16

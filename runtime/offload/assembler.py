@@ -93,7 +93,13 @@ class Layer:
                 ("words on chip of one frame", frame_words, engine.input_words),
                 ("largest sum", largest, 2**31 - 1),
                 *(
-                    [(f"rows of {_ONE_BLOCK[self.head]}", self.rows, engine.rows_at_once(self.head))]
+                    [
+                        (
+                            f"rows of {_ONE_BLOCK[self.head]}",
+                            self.rows,
+                            engine.rows_at_once(self.head),
+                        )
+                    ]
                     if self.head in _ONE_BLOCK
                     else []
                 ),

@@ -29,7 +29,7 @@ class Bench:
         self.answers: list[int] = [0]
 
     async def tick(self, result: dict | None = None) -> None:
-        """One clock cycle; notes what happens in it, and answers reads in the one after the next."""
+        """One clock cycle; notes what happens in it, and answers the reads of the one before."""
         dut = self.dut
         dut.result.value = int(result is not None)
         sums = self.coming.pop()

@@ -29,6 +29,7 @@ def random_sum(rows: int, lanes: int, x: Stored, w: Stored, rng: random.Random) 
     columns = rng.randint((words - 1) * lanes + 1, words * lanes)
     inputs = x.draw(rng, columns)
     weights = [w.draw(rng, columns) for _ in range(rows)]
+
     def word(stored: Stored, values: list[int], plane: int, place: int) -> int:
         """A word of a plane, with rubbish behind its last column."""
         part = values[place * lanes : (place + 1) * lanes]

@@ -13,7 +13,9 @@ SOURCES = [RTL / "common" / "ram.sv"]
 @pytest.mark.parametrize(
     ("width", "depth", "part"), [(8, 2, 8), (64, 32, 8), (32, 16, 32), (128, 8, 64), (12, 5, 3)]
 )
-def test_a_word_comes_two_cycles_after_its_address_and_stays_while_nothing_is_read(width, depth, part):
+def test_a_word_comes_two_cycles_after_its_address_and_stays_while_nothing_is_read(
+    width, depth, part
+):
     rng = random.Random(width * depth)
     slices, words = width // part, [rng.getrandbits(width) for _ in range(depth)]
     table: list[Row] = [

@@ -127,7 +127,7 @@ def show_engine(description: dict) -> None:
     console.out.print(
         f"{engine['input_words']:,} words of {engine['lanes']} bits for inputs and outputs, "
         f"2 x {engine['weight_words']} words a row for weights, programs of up to "
-        f"{engine['layers']} layers"
+        f"{engine['layers']} layers{', a softmax' if engine['softmax'] else ''}"
     )
     console.out.print(f"build {description['build_id']}")
 

@@ -28,6 +28,12 @@ def _size(name: str, text: str):
 @_size("weight_words", "Words a row for a block's weights")
 @_size("layers", "Layers of the longest program")
 @click.option(
+    "--softmax/--no-softmax",
+    default=Engine.softmax,
+    show_default=True,
+    help="A softmax on chip, or left to the host.",
+)
+@click.option(
     "--clock",
     "clock_mhz",
     type=console.NUMBER,
@@ -41,7 +47,7 @@ def _size(name: str, text: str):
     type=click.Path(file_okay=False, path_type=Path),
     help="The bundle; default offload-ROWSxLANES.bundle.",
 )
-def offload(rows, lanes, input_words, weight_words, layers, clock_mhz, output) -> dict:
+def offload(rows, lanes, input_words, weight_words, layers, softmax, clock_mhz, output) -> dict:
     """Make an offload overlay: one engine for every network up to its limits.
 
     \b
@@ -52,7 +58,7 @@ def offload(rows, lanes, input_words, weight_words, layers, clock_mhz, output) -
     from bitfold.build.compile.compiler import make_engine
     from bitfold.build.inspect.describe import describe_engine
 
-    engine = Engine(rows, lanes, input_words, weight_words, layers)
+    engine = Engine(rows, lanes, input_words, weight_words, layers, softmax)
     output = output or Path(f"offload-{rows}x{lanes}.bundle")
     bundle = make_engine(engine, output, clock_mhz)
     description = describe_engine(bundle)

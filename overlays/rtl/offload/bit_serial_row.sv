@@ -40,12 +40,10 @@ module bit_serial_row #(
   // A number is taken away as its complement and a carry.
   logic [COUNT_BITS-1:0] term;
   wire [31:0] so_far = first ? '0 : double ? sum << 1 : sum;
-  wire [32:0] next = {{32 - COUNT_BITS{negative_q}}, term, negative_q} + {so_far, 1'b1};
-  wire unused = &{1'b0, next[0]};
 
   always_ff @(posedge aclk) begin
     term <= count ^ {COUNT_BITS{negative}};
-    sum <= next[32:1];
+    sum <= so_far + {{32 - COUNT_BITS{negative_q}}, term} + 32'(negative_q);
   end
 
 endmodule
