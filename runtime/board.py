@@ -26,6 +26,7 @@ from bitfold.overlays.boards.system import BOARDS, System
 from bitfold.overlays.bundle import Bundle
 from bitfold.overlays.packing import BEAT_BYTES
 from bitfold.overlays.registers import REGISTERS
+from bitfold.runtime.buffer_pool import BufferPool
 from bitfold.runtime.device import Call
 from bitfold.runtime.driver import Driver
 from bitfold.runtime.drivers import open_driver
@@ -90,7 +91,7 @@ class BoardDevice:
         bitstream = Path(bitstream or _own_bitstream(bundle, board))
         _check_handoff(bundle, bitstream, board)
         self._overlay = _load(bitstream, board)
-        self.port = BoardPort(self._overlay, self.turns)
+        self.port = BoardPort(self._overlay, self.turns, self._lock.pool)
         self._driver = open_driver(bundle, self.port)
         self._set_watchdog()
         self.clock_mhz = _clock_mhz() or bundle.clock_mhz
@@ -127,8 +128,9 @@ class BoardPort:
 
     memory_latency_cycles = 20
 
-    def __init__(self, overlay: Overlay, turns: Turns):
+    def __init__(self, overlay: Overlay, turns: Turns, pool: BufferPool):
         self.turns = turns
+        self._pool = pool
         self.attach(overlay)
 
     def attach(self, overlay: Overlay) -> None:
@@ -152,7 +154,7 @@ class BoardPort:
     def allocate(self, beats: int) -> BoardBuffer:
         size = beats * BEAT_BYTES
         try:
-            memory = allocate((beats,), np.uint64, target=self._board, cacheable=1)
+            memory = self._pool.take(size, self._allocate)
         except (RuntimeError, MemoryError, OSError) as error:
             raise MemoryFullError(
                 f"the board has no {size} bytes of contiguous memory left ({error}); run fewer "
@@ -163,7 +165,10 @@ class BoardPort:
                 f"pynq gave {memory.nbytes} bytes at 0x{memory.device_address:X} for {size} below "
                 "4 GiB; the overlay can't use them"
             )
-        return BoardBuffer(memory)
+        return BoardBuffer(memory, beats, self._pool)
+
+    def _allocate(self, size: int):
+        return allocate((size // BEAT_BYTES,), np.uint64, target=self._board, cacheable=1)
 
     def wait(self) -> None:
         done, give_up = REGISTERS.STATUS["done"], time.monotonic() + POLL_S
@@ -180,22 +185,24 @@ class BoardPort:
 
 
 class BoardBuffer:
-    """Contiguous memory that pynq allocated, with the processor's cache in front of it."""
+    """The first `beats` of contiguous memory that pynq allocated, with the processor's cache in
+    front of it; it goes back to `pool`."""
 
-    def __init__(self, memory):
-        self._memory = memory
+    def __init__(self, memory, beats: int, pool: BufferPool):
+        self._memory, self._pool = memory, pool
+        self._used = memory[:beats]
         self.address = memory.device_address
-        self.beats = np.asarray(memory)
+        self.beats = np.asarray(self._used)
 
     def flush(self) -> None:
-        self._memory.flush()
+        self._used.flush()
 
     def invalidate(self) -> None:
-        self._memory.invalidate()
+        self._used.invalidate()
 
     def free(self) -> None:
-        self.beats = None  # pynq unmaps what it looked at
-        self._memory.freebuffer()
+        self.beats = self._used = None  # pynq unmaps what it looked at
+        self._pool.give_back(self._memory)
 
 
 class _Lock:
@@ -219,6 +226,7 @@ class _Lock:
         weakref.finalize(self, _unlock, file, os.getpid())
         self.turns = Turns(f"the board {tag}")
         """Of all in this process that use the board."""
+        self.pool = BufferPool()
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -89,8 +89,10 @@ class Driver:
             }
             for name, value in settings.items():
                 self.port.write(getattr(REGISTERS, name).offset, value)
-            self._start_and_wait(frames, predicted_cycles)
-            destination.invalidate()
+            try:
+                self._start_and_wait(frames, predicted_cycles)
+            finally:
+                destination.invalidate()  # of a call that failed too: the memory serves again
             return destination.beats.copy()
         finally:
             source.free()

@@ -19,7 +19,7 @@ from bitfold.overlays.boards.system import System
 from bitfold.overlays.bundle import Bundle, add_bitstream
 
 TCL = Path(bitfold.overlays.boards.__file__).parent / "tcl"
-SCRIPTS = ("build.tcl", "package_ip.tcl", "block_design.tcl", "implement.tcl")
+SCRIPTS = ("build.tcl", "package_ip.tcl", "block_design.tcl", "implement.tcl", "bitfold_ip.v")
 COMMAND = ("-mode", "batch", "-nojournal", "-log", "vivado.log", "-source", "build.tcl")
 _SAYS = "bitfold: "
 _ERROR = "bitfold: error: "
@@ -41,7 +41,9 @@ def write_project(bundle: Bundle, board: str, folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()):
         if not (folder / SCRIPTS[0]).is_file():
             raise BundleError(f"{folder}: holds other things; choose another folder with -o")
-        inputs = [file for kind in ("*.tcl", "rtl/*", "images/*") for file in folder.glob(kind)]
+        inputs = [
+            file for kind in ("*.tcl", "*.v", "rtl/*", "images/*") for file in folder.glob(kind)
+        ]
         if {f.relative_to(folder).as_posix(): f.read_bytes() for f in inputs} == files:
             return
         for name in ("rtl", "images", "work", "output"):

@@ -6,13 +6,18 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-from support.command_line import works
+from support.command_line import fails, works
 from support.vivado_workplace import needs_tclsh
 
+from bitfold.build.compile.compiler import RTL
+from bitfold.build.implement.vivado import TCL
 from bitfold.overlays.boards.handoff import handoff
 from bitfold.overlays.bundle import Bundle
 
 pytestmark = needs_tclsh
+
+_READER = (RTL / "shell" / "axi_reader.sv").read_text()
+OUTSTANDING = int(re.search(r"int OUTSTANDING = (\d+)", _READER)[1])
 
 
 def test_every_port_of_the_ip_is_connected(workplace):
@@ -105,6 +110,8 @@ def test_all_rtl_and_images_go_into_the_ip(workplace):
     assert all(file.is_relative_to(workplace.project) for file in files)
     given = {f"{file.parent.name}/{file.name}": file.read_bytes() for file in files}
     hardware = [name for name in bundle.files if name.startswith(("rtl/", "images/"))]
+    wrapper = given.pop(f"{workplace.project.name}/bitfold_ip.v")
+    assert wrapper == (TCL / "bitfold_ip.v").read_bytes()
     assert given == {name: (bundle.path / name).read_bytes() for name in hardware}
     assert "images/build_id.hex" in given
     rtl = [file.name.endswith("_pkg.sv") for file in files if file.suffix == ".sv"]
@@ -113,7 +120,35 @@ def test_all_rtl_and_images_go_into_the_ip(workplace):
     marked = [f for f, *rest in workplace.record("property") if rest == ["type", "mif"]]
     assert sorted(marked) == sorted(2 * [f"ip_file:src/{name}" for name in images])
     tops = workplace.record("property", "fileset:sources_1", "top")
-    assert tops == [["bitfold_top"], ["bitfold_wrapper"]]
+    assert tops == [["bitfold_ip"], ["bitfold_wrapper"]]
+    types = {
+        Path(f).suffix: kind
+        for f, name, kind in workplace.record("property")
+        if name == "file_type"
+    }
+    assert types[".v"] == "Verilog" and types[".sv"] == "SystemVerilog"
+
+
+def test_the_wrapper_has_the_ports_of_both_overlays(workplace):
+    def ports(text: str, module: str) -> list[tuple[str, str, str]]:
+        header = re.search(rf"module\s+{module}\s*\((.*?)\);", text, re.DOTALL)[1]
+        found = re.findall(r"(input|output)\s+(?:wire|logic)\s+(?:\[\s*(\d+):0\]\s*)?(\w+)", header)
+        return [(way, width or "0", name) for way, width, name in found]
+
+    text = (TCL / "bitfold_ip.v").read_text()
+    top = re.sub(r"//.*", "", (workplace.bundle / "rtl" / "bitfold_top.sv").read_text())
+    assert ports(text, "bitfold_ip") == ports(top, "bitfold_top")
+    assert [name for *_, name in ports(text, "bitfold_ip")] == workplace.ports
+    assert re.findall(r"\.(\w+)\((\w+)\)", text) == [(name, name) for name in workplace.ports]
+
+
+def test_an_image_that_is_missing_is_an_error_also_after_an_interruption(workplace):
+    workplace.stand_in(fails="synth_1")
+    fails(*workplace.command)
+    assert workplace.record("message") == [["Synth 8-4445", "ERROR"]]
+    workplace.stand_in()
+    works(*workplace.command)
+    assert workplace.record("message") == [["Synth 8-4445", "ERROR"]]
 
 
 def test_the_ip_has_the_name_interfaces_and_registers_of_the_system(workplace):
@@ -135,9 +170,14 @@ def test_the_ip_has_the_name_interfaces_and_registers_of_the_system(workplace):
         "irq.SENSITIVITY": "LEVEL_HIGH",
         "m_axi_mem.MAX_BURST_LENGTH": "16",
         "m_axi_mem.SUPPORTS_NARROW_BURST": "0",
+        "m_axi_mem.NUM_READ_OUTSTANDING": str(OUTSTANDING),
+        "m_axi_mem.NUM_WRITE_OUTSTANDING": str(OUTSTANDING),
+        "s_axi_ctrl.NUM_READ_OUTSTANDING": "1",
+        "s_axi_ctrl.NUM_WRITE_OUTSTANDING": "1",
     }
     for name, value in parameters.items():
         assert workplace.record("property", f"bus_parameter:{name}") == [["value", value]]
+    assert workplace.record("property", "core:now", "ipi_drc") == [["ignore_freq_hz true"]]
     assert workplace.record("property", "address_block:reg0", "range") == [["4096"]]
     assert workplace.record("add", "register") == [[r.name] for r in system.registers]
     for register in system.registers:

@@ -195,8 +195,53 @@ def test_the_driver_forgets_neither(forgotten, board, bundle, network, monkeypat
     y, _ = device.run(x)
     assert (y != network(x)).any(), "the device would not notice"
     monkeypatch.undo()
+    device.port._pool.clear()  # its lines are out of step
     y, _ = device.run(x)
     np.testing.assert_array_equal(y, network(x))
+
+
+def test_a_buffer_that_was_written_and_not_flushed_may_hold_the_next_results(
+    board, bundle, network, monkeypatch
+):
+    device, x = boards.BoardDevice(bundle), random_inputs(network, 40, 0)
+
+    def interrupted() -> None:
+        def press(buffer):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(boards.BoardBuffer, "flush", press)
+            device.run(random_inputs(network, 40, 1))
+
+    device.run(x)
+    interrupted()
+    np.testing.assert_array_equal(device.run(x)[0], network(x))
+    interrupted()
+    flush, seen = boards.BoardBuffer.flush, []
+    with monkeypatch.context() as patched:
+        # The first flush of a call is that of the source.
+        patched.setattr(
+            boards.BoardBuffer,
+            "flush",
+            lambda buffer: seen.append(buffer) or (len(seen) % 2 and flush(buffer)),
+        )
+        assert (device.run(x)[0] != network(x)).any(), "the cache would not show it"
+    np.testing.assert_array_equal(device.run(x)[0], network(x))
+
+
+def test_calls_after_each_other_take_the_same_memory(board, bundle, network, monkeypatch):
+    made, allocate = [], boards.allocate
+
+    def counted(shape, *arguments, **named):
+        made.append(shape)
+        return allocate(shape, *arguments, **named)
+
+    monkeypatch.setattr(boards, "allocate", counted)
+    device = boards.BoardDevice(bundle)
+    for frames in (40, 1, 39, 40):
+        x = random_inputs(network, frames, frames)
+        np.testing.assert_array_equal(device.run(x)[0], network(x))
+    assert len(made) == 2, "one for what goes in, one for what comes out"
 
 
 def test_a_part_of_a_buffer_is_flushed_with_its_lines_only(board):

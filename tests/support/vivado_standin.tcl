@@ -148,6 +148,7 @@ proc get_files {names} {
   }]
 }
 proc update_compile_order {args} {}
+proc set_msg_config {args} {record message [option -id $args] [option -new_severity $args]}
 
 # The IP packager.
 namespace eval ipx {

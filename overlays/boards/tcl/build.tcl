@@ -1,7 +1,7 @@
 # Makes the bitstream of one overlay:  vivado -mode batch -source build.tcl
 #
-# Beside this file: system.tcl, the settings; processor.tcl, the board's processor; rtl/ and
-# images/. Leaves the bitstream and its hardware handoff in output/, or neither. It may be started
+# Beside this file: system.tcl, the settings; processor.tcl, the board's processor; bitfold_ip.v, the
+# top; rtl/ and images/. Leaves the bitstream and its hardware handoff in output/, or neither. It may be started
 # again after an interruption: what has finished in work/ is kept.
 
 set here [file dirname [file normalize [info script]]]
@@ -13,6 +13,11 @@ foreach name {system processor package_ip block_design implement} {
 proc say {text} {
   puts "bitfold: $text"
   flush stdout
+}
+
+# An image that $readmemh does not find is a warning, and the memory empty: a wrong overlay.
+proc refuse_missing_images {} {
+  set_msg_config -id {Synth 8-4445} -new_severity ERROR
 }
 
 # Commands below take arguments that older versions do not.
@@ -36,6 +41,7 @@ proc build {here} {
   if {[file exists $designed]} {
     say "continuing in $work"
     open_project $project
+    refuse_missing_images
   } else {
     file delete -force $work
     file mkdir $work
@@ -44,6 +50,7 @@ proc build {here} {
     package_ip $here $ip_folder
     say "building the block design"
     create_project $system(name) $work -part $system(part)
+    refuse_missing_images
     set_property ip_repo_paths $ip_folder [current_project]
     update_ip_catalog
     block_design

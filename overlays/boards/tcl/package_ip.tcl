@@ -85,7 +85,7 @@ proc describe_registers {core interface} {
   }
 }
 
-# Makes the IP $system(vlnv) in `folder` from rtl/ and images/ in `here`.
+# Makes the IP $system(vlnv) in `folder` from bitfold_ip.v, rtl/ and images/ in `here`.
 proc package_ip {here folder} {
   global system
   lassign [split $system(vlnv) :] vendor library name version
@@ -94,9 +94,13 @@ proc package_ip {here folder} {
   create_project -in_memory -part $system(part) package
   add_files -norecurse $rtl
   set_property file_type SystemVerilog [get_files $rtl]
+  # The top of an IP must be Verilog.
+  set wrapper [file join $here bitfold_ip.v]
+  add_files -norecurse $wrapper
+  set_property file_type Verilog [get_files $wrapper]
   add_files -norecurse $images
   set_property file_type {Memory Initialization Files} [get_files $images]
-  set_property top $name [current_fileset]
+  set_property top bitfold_ip [current_fileset]
   update_compile_order -fileset sources_1
 
   ipx::package_project -root_dir $folder -vendor $vendor -library $library -taxonomy /UserIP \
@@ -106,6 +110,8 @@ proc package_ip {here folder} {
   set_property version $version $core
   set_property display_name "bitfold overlay" $core
   set_property description "bitfold overlay, build $system(build_id)" $core
+  # The clock is the block design's.
+  set_property ipi_drc {ignore_freq_hz true} $core
   mark_images $core $images
 
   set aximm xilinx.com:interface:aximm_rtl:1.0
@@ -122,6 +128,12 @@ proc package_ip {here folder} {
   # Bursts of the length of AXI3, all of whole beats: the way to the memory need not split them.
   set_bus_parameter $memory MAX_BURST_LENGTH 16
   set_bus_parameter $memory SUPPORTS_NARROW_BURST 0
+  # Bursts that the overlay has in flight each way: OUTSTANDING of axi_reader and axi_writer.
+  set_bus_parameter $memory NUM_READ_OUTSTANDING 8
+  set_bus_parameter $memory NUM_WRITE_OUTSTANDING 8
+  # Of the registers: one access at a time.
+  set_bus_parameter $control NUM_READ_OUTSTANDING 1
+  set_bus_parameter $control NUM_WRITE_OUTSTANDING 1
   if {[llength [ipx::get_address_spaces -quiet $system(memory_port) -of_objects $core]] == 0} {
     set space [ipx::add_address_space $system(memory_port) $core]
     set_property range 4G $space
