@@ -107,6 +107,7 @@ class BoardDevice:
 
     def _give_back(self) -> None:
         self._driver = self._overlay = None
+        self._lock.pool.clear()
         with _Lock.one:
             self._lock = None
 

@@ -23,17 +23,17 @@ class BufferPool:
 
     def take(self, size: int, allocate: Callable[[int], object]):
         """A buffer of `size` bytes or more: the latest that came back of the right size, or a new
-        one, for which all that are kept make room where need be."""
-        size = _rounded(size)
+        one. Where there is no room, all that are kept give way, and it is no larger than need be.
+        """
+        rounded = _rounded(size)
         with self._lock:
             for i in reversed(range(len(self._kept))):
-                if self._kept[i].nbytes == size:
+                if self._kept[i].nbytes == rounded:
                     return self._kept.pop(i)
         try:
-            return allocate(size)
+            return allocate(rounded)
         except (RuntimeError, MemoryError, OSError):
-            if not self.clear():
-                raise
+            self.clear()
             return allocate(size)
 
     def give_back(self, buffer) -> None:
