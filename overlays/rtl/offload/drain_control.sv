@@ -20,7 +20,7 @@ module drain_control #(
     input  wire  result,
     input  wire  result_ends_block,
     input  wire  result_ends_layer,
-    output wire  room,
+    output logic room,
     input  wire  found,  // one cycle: what the scan was for is known
 
     output wire slot_valid,
@@ -36,9 +36,8 @@ module drain_control #(
   wire scans = layer.head == offload_program_pkg::HEAD_ARGMAX
       || layer.head == offload_program_pkg::HEAD_SOFTMAX;
   wire [4:0] top_plane = 5'(layer.output_planes - 6'd1);
-  // By itself: Yosys takes a cast inside ?: at the width of what is cast.
-  wire [3:0] top_index = searches ? top_plane[3:0] : 4'd0;
-  wire [3:0] last_index = searches ? 4'd0 : {1'b0, top_plane[4:2]};
+  // The first index of a result and the last one: steady while a layer is at work.
+  logic [3:0] top_index, last_index;
 
   logic [1:0] state, turn;
   logic [3:0] index;
@@ -48,7 +47,6 @@ module drain_control #(
   wire last_row = 16'(row) + 16'd1 >= layer.rows;
   wire last_pass = index == last_index;
 
-  assign room = state == IDLE || (state == PASS && turn == 2'd3 && last_pass);
 
   assign slot_valid = state == SCAN || state == PASS;
 
@@ -64,6 +62,11 @@ module drain_control #(
   end
 
   always_ff @(posedge aclk) begin
+    top_index <= searches ? top_plane[3:0] : 4'd0;
+    last_index <= searches ? 4'd0 : {1'b0, top_plane[4:2]};
+
+    // In the last cycle of a result, and then until the next one.
+    room <= !result && (state == IDLE || (state == PASS && last_pass && turn[1]));
     case (state)
       SCAN: begin
         row <= row + 1'b1;
@@ -93,6 +96,7 @@ module drain_control #(
     end
     if (!aresetn) begin
       state <= IDLE;
+      room <= 1'b1;
       buffer <= 1'b0;
     end
   end

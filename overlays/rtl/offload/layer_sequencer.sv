@@ -67,8 +67,8 @@ module layer_sequencer #(
   logic [PLACE-1:0] x_first_base, x_base;
   logic first, halves;  // the step is the first of a sum, of a weight
 
-  wire last_pair = w == w_top || x == 4'd0;  // of its weight
-  wire sum_ends = last_word && last_pair && w_first == 4'd0 && x_first == 4'd0;
+  logic last_pair, last_weight;  // of its weight; of the sum
+  wire sum_ends = last_word && last_pair && last_weight;
 
   assign issue = active && loaded[buffer] && (!sum_ends || result_room);
   assign result = issue && sum_ends;
@@ -116,6 +116,8 @@ module layer_sequencer #(
       top <= load ? first_top : next_top;
       w_first <= w_top;
       x_first <= x_top;
+      last_pair <= 1'b1;
+      last_weight <= w_top == 4'd0 && x_top == 4'd0;
       w <= w_top;
       x <= x_top;
       w_first_base <= layer.weight_top;
@@ -126,12 +128,15 @@ module layer_sequencer #(
       if (!last_pair) begin
         w <= w + 4'd1;
         x <= x - 4'd1;
+        last_pair <= w + 4'd1 == w_top || x == 4'd1;
         w_base <= w_base + words;
         x_base <= x_base - PLACE'(words);
       end else if (w_first != 4'd0) begin
         w_first <= w_first - 4'd1;
         w_first_base <= w_first_base - words;
         w <= w_first - 4'd1;
+        last_pair <= x_first == 4'd0;
+        last_weight <= w_first == 4'd1 && x_first == 4'd0;
         w_base <= w_first_base - words;
         x <= x_first;
         x_base <= x_first_base;
@@ -139,6 +144,8 @@ module layer_sequencer #(
         x_first <= x_first - 4'd1;
         x_first_base <= x_first_base - PLACE'(words);
         w <= w_first;
+        last_pair <= w_top == 4'd0 || x_first == 4'd1;
+        last_weight <= x_first == 4'd1;
         w_base <= w_first_base;
         x <= x_first - 4'd1;
         x_base <= x_first_base - PLACE'(words);
