@@ -91,7 +91,7 @@ def main() -> None:
                 errors.append(estimated / luts - 1)
                 print(f"{core.name:70} {luts:7,} {estimated:9,.0f} {errors[-1]:+6.1%}")
     coefficients = fit([part for core in cores for part in core.parts])
-    coefficients |= fit([*argmax_parts(), *softmax_parts()])
+    coefficients |= fit([*argmax_parts(), *softmax_parts(), *shell_parts()])
     for kind, fitted in coefficients.items():
         print(kind, {name: round(value, 3) for name, value in fitted.items()})
     size = np.abs(errors)
@@ -187,6 +187,18 @@ def softmax_parts() -> list[Part]:
             }
             made = synthesise(sources, "softmax", parameters=sizes)
             parts.append(Part(*stage.features(dsps=True), made.luts))
+    return parts
+
+
+def shell_parts() -> list[Part]:
+    """The shell by itself, for some numbers of layers, which it counts."""
+    shell = sorted((RTL / "shell").glob("*.sv"), key=lambda f: (not f.stem.endswith("_pkg"), f))
+    common = [*(RTL / "common").glob("stream*.sv"), RTL / "common" / "stable_beat.sv"]
+    sources = [*shell, *sorted(common), RTL / "common" / "delay.sv"]
+    parts = []
+    for layers in (2, 8):
+        made = synthesise(sources, "dataflow_shell", parameters={"LAYERS": layers})
+        parts.append(Part("shell", {"one": 1, "layers": layers}, made.luts))
     return parts
 
 

@@ -46,6 +46,15 @@ class Chip:
     name: str
     has: Resources
 
+    def overfull(self, taken: Resources) -> list[str]:
+        """What of `taken` is more than the chip has, in words."""
+        pairs = (
+            ("LUTs", taken.luts, self.has.luts),
+            ("block RAMs of 36 kbit", taken.block_rams, self.has.ramb36),
+            ("DSPs", taken.dsps, self.has.dsps),
+        )
+        return [f"{n:,g} {what} of {most:,}" for what, n, most in pairs if n > most]
+
 
 XC7Z020 = Chip(
     "xc7z020",

@@ -17,6 +17,13 @@ from pathlib import Path
 
 CALIBRATION = Path(__file__).with_name("calibration.json")
 
+LUTS_A_RAMB18 = 100
+"""How many LUTs a block RAM has to save: a xc7z020 has 190 for each."""
+LEAST_BLOCK_BITS = 1 << 14
+"""Yosys leaves smaller memories in LUTs, whatever is asked for."""
+_RAMB18_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
+"""Words and bits of a word. Source: AMD UG473."""
+
 Features = tuple[str, Mapping[str, float]]
 """A kind of module, whose coefficients it takes, and its features by name."""
 
@@ -47,6 +54,17 @@ def luts(features: Features) -> int:
 def table_luts(words: int) -> float:
     """LUTs for each bit of a table of constants: a LUT6 holds 64 of them."""
     return 0 if words == 1 else max(1, words / 64)
+
+
+def ramb18(words: int, bits: int) -> int:
+    """Block RAMs of 18 kbit for a memory of `words` of `bits`."""
+    return min(-(-words // deep) * -(-bits // wide) for deep, wide in _RAMB18_SHAPES)
+
+
+def in_block_ram(words: int, bits: int) -> bool:
+    """Whether a table of `words` of `bits`, read behind a register, lies in block RAM."""
+    saved = bits * table_luts(words)
+    return words * bits >= LEAST_BLOCK_BITS and saved >= LUTS_A_RAMB18 * ramb18(words, bits)
 
 
 def memory_luts(bits: int, words: int) -> float:

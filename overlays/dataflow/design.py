@@ -10,6 +10,7 @@ import numpy as np
 
 from bitfold.models.errors import OverlayError
 from bitfold.models.ops import Op
+from bitfold.overlays.boards.chip import Chip, Resources
 from bitfold.overlays.dataflow.cost import luts
 from bitfold.overlays.dataflow.fold import Fold
 from bitfold.overlays.dataflow.link import Link
@@ -260,6 +261,16 @@ class Design:
     def dsps(self) -> int:
         """DSPs of the core, where they are allowed."""
         return sum(stage.dsps for stage in self.stages)
+
+    def resources(self, chip: Chip) -> Resources:
+        """What core and shell take of `chip`, estimated: LUTs, block RAMs and DSPs. Multipliers
+        are logic where the chip has too few DSPs for them."""
+        dsps = self.dsps <= chip.has.dsps
+        return Resources(
+            luts=self.luts(dsps) + luts(("shell", {"one": 1, "layers": len(self.layers)})),
+            ramb18=sum(stage.ramb18 for stage in self.stages),
+            dsps=self.dsps if dsps else 0,
+        )
 
     def _link_luts(self, target: int | None) -> int:
         return sum(luts(edge.link.features()) for edge in self.into(target) if edge.link)

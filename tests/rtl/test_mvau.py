@@ -17,7 +17,7 @@ from stream_case import StreamCase, judge
 SOURCES = [
     *(
         RTL / "common" / f"{name}.sv"
-        for name in ("delay", "rom", "counter7", "product3", "sum3", "bit_heap")
+        for name in ("delay", "rom", "block_rom", "counter7", "product3", "sum3", "bit_heap")
     ),
     *sorted((RTL / "mvau").glob("dot_product*.sv")),
     RTL / "mvau" / "mvau.sv",
@@ -72,6 +72,7 @@ def test_a_frame_is_multiplied_by_the_matrix_in_the_stated_cycles(
         "WEIGHT_ENCODING": w.encoding,
         "ACCUMULATOR_BITS": total.bits,
         "MULTIPLIERS": int(x is not bipolar and w is not bipolar and w.bits > 2),
+        "BLOCK_RAM": int(read == 2),
         "READ_CYCLES": read,
         "REGISTERS": registers,
     }

@@ -9,20 +9,23 @@ from cocotb_build import RTL, build, run
 from cycle_table import pipelined
 from stored_integers import image_text, join
 
-SOURCES = [RTL / "common" / f"{name}.sv" for name in ("delay", "rom")]
+SOURCES = [RTL / "common" / f"{name}.sv" for name in ("delay", "rom", "block_rom")]
 
 
 @pytest.mark.parametrize(
-    ("width", "depth", "reads", "cycles"),
-    [(1, 1, 1, 0), (8, 16, 1, 1), (13, 5, 3, 2), (70, 9, 2, 0)],
+    ("module", "width", "depth", "reads", "cycles"),
+    [
+        *(("rom", *sizes) for sizes in ((1, 1, 1, 0), (8, 16, 1, 1), (13, 5, 3, 2), (70, 9, 2, 0))),
+        *(("block_rom", *sizes) for sizes in ((70, 9, 1, 1), (13, 16, 1, 2))),
+    ],
 )
 def test_each_port_reads_the_words_of_the_image_in_the_given_folder(
-    width, depth, reads, cycles, tmp_path
+    module, width, depth, reads, cycles, tmp_path
 ):
     rng = random.Random(width)
-    model = build(
-        SOURCES, "rom", {"WIDTH": width, "DEPTH": depth, "READS": reads, "CYCLES": cycles}
-    )
+    sizes = {"WIDTH": width, "DEPTH": depth, "CYCLES": cycles}
+    ports = {"READS": reads} if module == "rom" else {}
+    model = build(SOURCES, module, {**sizes, **ports})
     address_bits = max((depth - 1).bit_length(), 1)
     for name in ("first", "second"):
         words = [rng.getrandbits(width) for _ in range(depth)]

@@ -10,10 +10,11 @@ import numpy as np
 
 from bitfold.build.cli import console
 from bitfold.build.compile import folding
-from bitfold.build.compile.lowering import foldable
+from bitfold.build.compile.lowering import foldable, lower
 from bitfold.build.compile.passes.head import HEADS
 from bitfold.models.errors import FrontendError
 from bitfold.models.network import Network
+from bitfold.overlays.boards.system import BOARDS
 from bitfold.overlays.dataflow.fold import Fold
 
 
@@ -175,6 +176,14 @@ def check(network: Network, qonnx: Path, samples: np.ndarray) -> None:
 @click.option(
     "--no-check", is_flag=True, help="Skip the comparison with the QONNX file on random samples."
 )
+@click.option(
+    "--board",
+    type=click.Choice(tuple(BOARDS)),
+    default="pynq-z2",
+    show_default=True,
+    help="The board whose chip it has to fit.",
+)
+@click.option("--force", is_flag=True, help="Make it though it does not fit.")
 def compile_qonnx(
     qonnx,
     output,
@@ -183,6 +192,8 @@ def compile_qonnx(
     input_scale,
     name,
     no_check,
+    board,
+    force,
     clock_mhz,
     **target,
 ) -> dict:
@@ -212,13 +223,29 @@ def compile_qonnx(
         network = HEADS[head](network)
         changed = network.changed_classes(network.quantize(samples))
         chosen = fold(network, clock_mhz=clock_mhz, **target)
+        chip = BOARDS[board].chip
+        if not force:
+            from bitfold.build.compile.fitting import check_fit
+
+            check_fit(network, lower(network, chosen), chip, clock_mhz)
         say("writing the overlay")
         bundle = compile_dataflow(network, chosen, output, clock_mhz)
     from bitfold.build.cli.commands.inspect import show
     from bitfold.build.inspect.describe import describe_dataflow
 
-    description = describe_dataflow(bundle)
+    description = describe_dataflow(bundle) | {"board": board}
     show(description)
+    taken = bundle.design.resources(chip)
+    description["overlay_estimated"] = {
+        "luts": taken.luts,
+        "block_rams": taken.block_rams,
+        "dsps": taken.dsps,
+    }
+    console.out.print(
+        f"with its shell about {taken.luts:,} of {chip.has.luts:,} LUTs, {taken.block_rams:g} of "
+        f"{chip.has.ramb36} block RAMs and {taken.dsps} of {chip.has.dsps} DSPs of a {chip.name}",
+        highlight=False,
+    )
     if changed:
         console.out.print(console.styled(("warning", "yellow"), f": on random samples, {changed}"))
     if checked:

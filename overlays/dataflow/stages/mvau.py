@@ -8,7 +8,7 @@ from math import log2
 import numpy as np
 
 from bitfold.models.encoding import Encoding
-from bitfold.overlays.dataflow.cost import memory_luts, table_luts
+from bitfold.overlays.dataflow.cost import in_block_ram, memory_luts, ramb18, table_luts
 from bitfold.overlays.dataflow.images import Image
 from bitfold.overlays.dataflow.stages.stage import Stage, encoding_code
 
@@ -62,9 +62,24 @@ class MatrixStage(Stage):
             "WEIGHT_ENCODING": encoding_code(self.weight),
             "ACCUMULATOR_BITS": self.output.encoding.bits,
             "MULTIPLIERS": int(self.multipliers),
+            "BLOCK_RAM": int(self.in_block_ram),
             "READ_CYCLES": self.read_cycles,
             "REGISTERS": self.registers,
         }
+
+    @property
+    def in_block_ram(self) -> bool:
+        """Whether its weights lie in block RAM, and not in LUTs."""
+        return in_block_ram(*self._memory)
+
+    @property
+    def ramb18(self) -> int:
+        return ramb18(*self._memory) if self.in_block_ram else 0
+
+    @property
+    def _memory(self) -> tuple[int, int]:
+        """Words and bits of a word of its weights."""
+        return self.cycles, self.fold.pe * self.fold.simd * self.weight.bits
 
     @property
     def images(self) -> dict[str, Image]:
@@ -93,7 +108,7 @@ class MatrixStage(Stage):
             "added": pe * (x + w + log2(simd)),
             "accumulated": pe * total,
             "shared": (simd * x + total) * shared,
-            "weights": products * w * table_luts(self.cycles),
+            "weights": 0 if self.in_block_ram else products * w * table_luts(self.cycles),
             "buffer": memory_luts(simd * x, self.synapse_fold) if buffered else 0,
             "chosen": simd * x if buffered else 0,
         }

@@ -133,6 +133,11 @@ class Stage:
         raise NotImplementedError
 
     @property
+    def ramb18(self) -> int:
+        """Block RAMs of 18 kbit that its memories lie in."""
+        return 0
+
+    @property
     def dsps(self) -> int:
         """DSPs that Yosys takes for it, where they are allowed."""
         return 0

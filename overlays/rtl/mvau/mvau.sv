@@ -20,6 +20,7 @@ module mvau #(
   parameter WEIGHT_ENCODING  = 2,             // 0 unsigned, 1 two's complement, 2 bipolar
   parameter ACCUMULATOR_BITS = 8,             // two's complement; must hold every sum
   parameter MULTIPLIERS      = 0,             // 1: one for each product, which may become a DSP
+  parameter BLOCK_RAM        = 0,             // 1: the weights lie there
   parameter READ_CYCLES      = 1,             // of the weights, 1 or 2: a block RAM is slow
   parameter REGISTERS        = 0,             // in the dot products, >= 0
   parameter WEIGHTS          = "weights.hex"  // memory image, see above
@@ -93,17 +94,33 @@ module mvau #(
   // Read: operands.
   wire [INPUT_WIDTH-1:0]  x1;
   wire [WEIGHT_WIDTH-1:0] w1;
-  rom #(
-    .WIDTH (WEIGHT_WIDTH),
-    .DEPTH (DEPTH),
-    .CYCLES(READ_CYCLES),
-    .IMAGE (WEIGHTS)
-  ) weights (
-    .aclk   (aclk),
-    .advance(advance),
-    .address(address),
-    .data   (w1)
-  );
+  generate
+    if (BLOCK_RAM) begin : g_block
+      block_rom #(
+        .WIDTH (WEIGHT_WIDTH),
+        .DEPTH (DEPTH),
+        .CYCLES(READ_CYCLES),
+        .IMAGE (WEIGHTS)
+      ) weights (
+        .aclk   (aclk),
+        .advance(advance),
+        .address(address),
+        .data   (w1)
+      );
+    end else begin : g_logic
+      rom #(
+        .WIDTH (WEIGHT_WIDTH),
+        .DEPTH (DEPTH),
+        .CYCLES(READ_CYCLES),
+        .IMAGE (WEIGHTS)
+      ) weights (
+        .aclk   (aclk),
+        .advance(advance),
+        .address(address),
+        .data   (w1)
+      );
+    end
+  endgenerate
   delay #(
     .WIDTH (INPUT_WIDTH),
     .CYCLES(READ_CYCLES)
