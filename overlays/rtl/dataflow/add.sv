@@ -80,19 +80,19 @@ module add #(
   logic [ROUNDS-1:0] valid;
   for (genvar r = 0; r <= ROUNDS; r = r + 1) begin : g_round
     localparam int LEFT = (INPUTS + (1 << r) - 1) >> r;
-    logic [LEFT-1:0][PE*OUTPUT_BITS-1:0] left;
+    logic [LEFT*PE*OUTPUT_BITS-1:0] left;
     if (r == 0) begin : g_first
       assign left = terms;
     end else begin : g_later
       for (genvar i = 0; i < LEFT; i = i + 1) begin : g_sum
         localparam int BEFORE = (INPUTS + (1 << (r - 1)) - 1) >> (r - 1);
         logic [PE*OUTPUT_BITS-1:0] sum;
-        assign left[i] = sum;
+        assign left[i*PE*OUTPUT_BITS+:PE*OUTPUT_BITS] = sum;
         for (genvar p = 0; p < PE; p = p + 1) begin : g_lane
           logic [OUTPUT_BITS-1:0] first, second;
-          assign first = g_round[r-1].left[2*i][p*OUTPUT_BITS+:OUTPUT_BITS];
+          assign first = g_round[r-1].left[(2*i*PE+p)*OUTPUT_BITS+:OUTPUT_BITS];
           if (2 * i + 1 < BEFORE) begin : g_two
-            assign second = g_round[r-1].left[2*i+1][p*OUTPUT_BITS+:OUTPUT_BITS];
+            assign second = g_round[r-1].left[((2*i+1)*PE+p)*OUTPUT_BITS+:OUTPUT_BITS];
           end else begin : g_one
             assign second = '0;
           end
