@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,8 @@ from bitfold.models.network import Network
 from bitfold.models.node import Node
 from bitfold.models.ops import Conv2d, Flatten, MaxPool, SumPool
 from bitfold.models.value import Parameter, Range, Value
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
 
 I4 = Encoding.of("INT4")
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
