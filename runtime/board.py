@@ -91,7 +91,8 @@ class BoardDevice:
         bitstream = Path(bitstream or _own_bitstream(bundle, board))
         _check_handoff(bundle, bitstream, board)
         self._overlay = _load(bitstream, board)
-        self.port = BoardPort(self._overlay, self.turns, self._lock.pool)
+        self._pool = self._lock.pool(board)
+        self.port = BoardPort(self._overlay, self.turns, self._pool)
         self._driver = open_driver(bundle, self.port)
         self._set_watchdog()
         self.clock_mhz = _clock_mhz() or bundle.clock_mhz
@@ -107,7 +108,7 @@ class BoardDevice:
 
     def _give_back(self) -> None:
         self._driver = self._overlay = None
-        self._lock.pool.clear()
+        self._pool.clear()
         with _Lock.one:
             self._lock = None
 
@@ -227,7 +228,8 @@ class _Lock:
         weakref.finalize(self, _unlock, file, os.getpid())
         self.turns = Turns(f"the board {tag}")
         """Of all in this process that use the board."""
-        self.pool = BufferPool()
+        self._pools: weakref.WeakKeyDictionary[PynqDevice, BufferPool]
+        self._pools = weakref.WeakKeyDictionary()
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -238,6 +240,12 @@ class _Lock:
             ) from error
         os.ftruncate(file, 0)
         os.write(file, str(os.getpid()).encode())
+
+    def pool(self, board: PynqDevice) -> BufferPool:
+        """The memory of `board` that is kept for all in this process: that of another, which pynq
+        calls the same, is not its."""
+        with self.one:
+            return self._pools.setdefault(board, BufferPool())
 
 
 def _unlock(file: int, process: int) -> None:

@@ -76,7 +76,10 @@ RUN = {
     "too few columns": (("narrow.csv",), r"input has shape \(1, 3\); expected \(batch, 4\)"),
     "NaN": (("nan.csv",), "input is nan at sample 1, feature 2; replace or drop such samples"),
     "infinity": (("inf.csv",), "input is inf at sample 0, feature 0"),
-    "integers out of range": (("large.npy",), "value 256 .* is outside UINT8"),
+    "integers out of range": (
+        ("large.npy", "--inputs", "integers"),
+        "value 256 .* is outside UINT8",
+    ),
     "pickled objects": (("objects.npy",), "objects.npy: not samples .*object"),
     "a pipe": (("pipe.csv",), "pipe.csv: not samples .it is a pipe, not a file"),
     "a device": (("/dev/zero",), "/dev/zero: not samples .it is a device, not a file"),

@@ -173,7 +173,7 @@ def test_a_large_batch_takes_several_calls_and_adds_them_up(bundle, network, cac
     assert call.busy_cycles == {"fc0": 30 * 6, "fc1": 30 * 10}
     # Four calls of 7 frames and one of 2.
     core = 5 * bundle.design.latency_cycles + (4 * 6 + 1) * bundle.design.initiation_interval
-    assert call.cycles == call.predicted_cycles == core + 5 * (6 + 1 + 2 * 20)
+    assert call.cycles == call.predicted_cycles == core + 5 * (8 + 1 + 2 * 20)
 
 
 def test_a_large_batch_needs_no_large_memory_on_the_functional_device(

@@ -139,9 +139,9 @@ def test_a_flipped_bit_of_a_memory_image_is_found_in_the_netlist(fault, work, ne
 def test_a_fault_in_the_engine_is_found_in_the_first_layer_that_meets_it(work, network):
     """A threshold that is just met is not reached any more."""
     engine = make_engine(Engine(8, 64, 512, 64, 4), "good.bundle")
-    name = "rtl/result_drain.sv"
+    name = "rtl/drain_group.sv"
     text = (engine.path / name).read_text()
-    right, wrong = "reached[r] = value >= limit;", "reached[r] = value > limit;"
+    right, wrong = "reached = less_value[32];", "reached = less_value[32] && !(&less_value);"
     assert right in text
     resealed(engine, Path("bad.bundle"), {name: text.replace(right, wrong)})
     higher = {
@@ -157,7 +157,7 @@ def test_a_fault_in_the_engine_is_found_in_the_first_layer_that_meets_it(work, n
     expected = first_difference(network, bad, work)
     assert expected is not None and expected[0] == "act0"
     refused = fails("diff", "good", "bad.bundle", "--data", "x.npy")
-    assert "rtl/result_drain.sv is not the module that is installed here" in refused
+    assert "rtl/drain_group.sv is not the module that is installed here" in refused
     said = differ("good", "bad.bundle", "--data", "x.npy", "--trust-rtl")
     assert_is(said, expected, network)
     first = said["first"]
