@@ -41,7 +41,7 @@ MULTIPLY_CYCLES = 18
 @dataclass(frozen=True)
 class BlockSchedule:
     """When a block of rows is loaded, computed for all frames and drained: the first cycle of each,
-    and the one behind its last."""
+    and the one behind its last. Bits leave the drain some cycles behind its last."""
 
     rows: int
     load: tuple[int, int]
@@ -125,9 +125,8 @@ def schedule(engine: Engine, program: Program, frames: int, memory_latency_cycle
             free = result + 1
             done = result + latency
             released[buffer], was_wide = done + 2, wide
-            blocks.append(
-                BlockSchedule(rows, (load, loaded), (compute, free), (first + ARRAY_CYCLES, done))
-            )
+            drain = first + ARRAY_CYCLES, result + ARRAY_CYCLES + pace
+            blocks.append(BlockSchedule(rows, (load, loaded), (compute, free), drain))
             buffer = 1 - buffer
         # The layer before must be taken before the loader fetches another.
         loader = max(loaded, begins + 1) + 1

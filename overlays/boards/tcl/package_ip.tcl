@@ -95,7 +95,7 @@ proc package_ip {here folder} {
   add_files -norecurse $rtl
   set_property file_type SystemVerilog [get_files $rtl]
   # The top of an IP must be Verilog.
-  set wrapper [file join $here bitfold_ip.v]
+  set wrapper [list [file join $here bitfold_ip.v]]
   add_files -norecurse $wrapper
   set_property file_type Verilog [get_files $wrapper]
   add_files -norecurse $images
