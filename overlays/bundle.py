@@ -23,7 +23,7 @@ from typing import ClassVar
 
 from bitfold.models.cache import Cache
 from bitfold.models.errors import BundleError, NetworkError, OverlayError
-from bitfold.models.files import whole_folder
+from bitfold.models.files import read_file, whole_folder
 from bitfold.models.json_files import read_json
 from bitfold.models.network import Network
 from bitfold.overlays.archive import unpack
@@ -43,7 +43,7 @@ from bitfold.overlays.manifest import (
     seal,
     sha256_of,
 )
-from bitfold.overlays.offload import Engine
+from bitfold.overlays.offload import SIZE_PACKAGE, Engine
 from bitfold.overlays.packing import FrameLayout
 from bitfold.overlays.trust import check_hardware
 
@@ -187,7 +187,11 @@ class OffloadBundle(Bundle):
 
     @staticmethod
     def _of_manifest(manifest: OffloadManifest, path: Path) -> dict:
-        return {"engine": manifest.engine}
+        file, engine = path / "rtl" / f"{SIZE_PACKAGE}.sv", manifest.engine
+        about = BundleError, "not the size of an engine", REMEDY
+        if read_file(file, len(engine.package) + 4096, *about) != engine.package.encode():
+            raise BundleError(f"{file}: is of another engine than the manifest tells of; {REMEDY}")
+        return {"engine": engine}
 
 
 _KINDS = {kind.kind: kind for kind in (DataflowBundle, OffloadBundle)}

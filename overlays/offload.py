@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from bitfold.models.errors import OverlayError
 from bitfold.overlays.packing import BEAT_BITS
 from bitfold.overlays.program import Head
 
+SIZE_PACKAGE = "offload_size_pkg"
 LEGAL_SIZES = {
     "rows": (8, 16, 32, 64),
     "lanes": (64, 128, 256),
@@ -49,6 +50,15 @@ class Engine:
                 )
         if self.rows > self.lanes:
             raise OverlayError(f"{self.rows} rows are more than {self.lanes} lanes; use fewer")
+
+    @property
+    def package(self) -> str:
+        """The SystemVerilog package of its size, SIZE_PACKAGE."""
+        sizes = (f"  localparam int {n.upper()} = {int(v)};\n" for n, v in asdict(self).items())
+        return (
+            "// The size of one offload engine. Made by bitfold; do not edit.\n"
+            f"package {SIZE_PACKAGE};\n{''.join(sizes)}endpackage\n"
+        )
 
     def rows_at_once(self, head: Head) -> int:
         """Rows of a layer with an argmax or a softmax, which takes all of them at once."""

@@ -17,7 +17,7 @@ from bitfold.overlays.dataflow.design import Design, Edge
 from bitfold.overlays.dataflow.stages import UnrolledStage
 from bitfold.overlays.images import image_name
 from bitfold.overlays.kernels import fuse
-from bitfold.overlays.offload import Engine
+from bitfold.overlays.offload import SIZE_PACKAGE, Engine
 from bitfold.overlays.packing import BEAT_BITS, FrameLayout
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -42,8 +42,7 @@ def dataflow_rtl(network: Network, design: Design) -> dict[str, str]:
 
 def engine_rtl(engine: Engine) -> dict[str, str]:
     """The generated SystemVerilog of an offload overlay: the package of its size."""
-    name = "offload_size_pkg.sv"
-    return {name: _template(f"{name}.j2").render(engine=engine)}
+    return {f"{SIZE_PACKAGE}.sv": engine.package}
 
 
 class _Wiring:

@@ -138,13 +138,21 @@ def rtl_of(bundle: Bundle) -> list[str]:
     return sorted(names, key=lambda name: (not name.endswith("_pkg.sv"), name))
 
 
-@pytest.mark.parametrize("name", ["rtl/dataflow_core_pkg.sv", "rtl/offload_size_pkg.sv"])
-def test_generated_packages_hold_nothing_but_sizes(name, copy):
-    bundle = copy("engine" if "offload" in name else "folded")
-    harm = 'import "DPI-C" function int system(input string command);\nendpackage'
-    received = Bundle.load(replaced(bundle, name, "endpackage", harm))
+HARMFUL_PACKAGE = 'import "DPI-C" function int system(input string command);\nendpackage'
+
+
+def test_generated_packages_hold_nothing_but_sizes(copy):
+    name = "rtl/dataflow_core_pkg.sv"
+    received = Bundle.load(replaced(copy("folded"), name, "endpackage", HARMFUL_PACKAGE))
     with pytest.raises(BundleError, match=f"{name}: .*--trust-rtl"):
         received.rtl  # noqa: B018
+
+
+def test_the_package_of_an_engine_is_the_one_of_its_size(copy):
+    name = "rtl/offload_size_pkg.sv"
+    harmed = replaced(copy("engine"), name, "endpackage", HARMFUL_PACKAGE)
+    with pytest.raises(BundleError, match=f"{name}: is of another engine"):
+        Bundle.load(harmed)
 
 
 @pytest.mark.parametrize("kind", ["folded", "engine"])
@@ -397,3 +405,18 @@ def test_a_long_name_is_harmless(copy):
     name = "n" * 10_000
     assert Bundle.load(seal_again(copy("folded"), edit("name", value=name))).name == name
     assert json.loads((copy("engine") / "manifest.json").read_text())["kind"] == "offload"
+
+
+@pytest.mark.parametrize(
+    "change", [{"rows": 16}, {"lanes": 128}, {"softmax": True}, {"rows": None}]
+)
+def test_an_engine_of_another_size_than_its_rtl_is_refused(tmp_path, change):
+    engine = make_engine(Engine(8, 64, 512, 64, 4), tmp_path / "engine")
+
+    def other(manifest: dict) -> None:
+        sizes = {**manifest["engine"], **change}
+        manifest["engine"] = {name: size for name, size in sizes.items() if size is not None}
+
+    seal_again(engine.path, other)
+    with pytest.raises(BundleError, match="is of another engine than the manifest tells of"):
+        Bundle.load(engine.path)
