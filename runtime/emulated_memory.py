@@ -41,7 +41,7 @@ class Cache:
     A real cache may write a changed line back at any time. This one does it when that hurts most:
     not before a flush if the overlay waits for the data, and just before an invalidate if the
     overlay has put its own there. A line counts as changed when its bytes differ from when it was
-    last in step with the memory, so that writing the same again changes none.
+    last in step with the memory, so that writing the same again changes none until a flush.
     """
 
     def __init__(self, memory: EmulatedMemory, address: int, size: int):
@@ -51,20 +51,23 @@ class Cache:
         """The CPU's copy, uint8."""
 
     def flush(self, start: int, size: int) -> None:
-        """Writes the changed lines among those of `size` bytes from offset `start` back."""
-        part = self._lines(start, size)
-        changed = self.bytes[part] != self._in_step[part]
-        lines = np.add.reduceat(changed, np.arange(0, changed.size, LINE_BYTES)) > 0
-        written = np.repeat(lines, LINE_BYTES)[: changed.size]
-        memory = self._memory.at(self._address, self.bytes.size)[part]
-        memory[written] = self.bytes[part][written]
-        self._in_step[part][written] = memory[written]
+        """Writes the lines of `size` bytes from offset `start` back: all of them, as Python may
+        have written again what was there already."""
+        self._write_back(self._lines(start, size))
 
     def invalidate(self, start: int, size: int) -> None:
-        """Takes the lines of `size` bytes from offset `start` anew from the memory."""
-        self.flush(start, size)
+        """Takes the lines of `size` bytes from offset `start` anew from the memory, once those that
+        changed are written back."""
         part = self._lines(start, size)
+        changed = self.bytes[part] != self._in_step[part]
+        starts = np.arange(0, changed.size, LINE_BYTES)
+        for first in starts[np.add.reduceat(changed, starts) > 0] + part.start:
+            self._write_back(slice(first, min(first + LINE_BYTES, part.stop)))
         self.bytes[part] = self._memory.at(self._address, self.bytes.size)[part]
+        self._in_step[part] = self.bytes[part]
+
+    def _write_back(self, part: slice) -> None:
+        self._memory.at(self._address, self.bytes.size)[part] = self.bytes[part]
         self._in_step[part] = self.bytes[part]
 
     def _lines(self, start: int, size: int) -> slice:
