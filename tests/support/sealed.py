@@ -17,6 +17,7 @@ def seal_again(bundle: Path, change: Callable[[dict], object] = lambda manifest:
     names = {file.relative_to(bundle).as_posix() for file in listed} - {MANIFEST, BUILD_ID_IMAGE}
     files = {name: sha256_of(bundle / name) for name in sorted(names)}
     manifest["build_id"] = hardware_id(files)
+    (bundle / BUILD_ID_IMAGE).unlink(missing_ok=True)  # it may be a pipe by now
     (bundle / BUILD_ID_IMAGE).write_text(manifest["build_id"] + "\n")
     manifest["files"] = {**files, BUILD_ID_IMAGE: sha256_of(bundle / BUILD_ID_IMAGE)}
     change(manifest)
