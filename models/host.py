@@ -27,6 +27,11 @@ class HostOp:
     kind: str
     operands: tuple[np.ndarray, ...] = ()
 
+    @staticmethod
+    def of(kind: str, *operands: float | np.ndarray) -> HostOp:
+        """The step with these operands, in float32."""
+        return HostOp(kind, tuple(np.asarray(operand, np.float32) for operand in operands))
+
     def __call__(self, x: np.ndarray) -> np.ndarray:
         if self.kind not in HOST_OPS:
             raise NetworkError(f"host step {self.kind!r} is unknown; known: {', '.join(HOST_OPS)}")

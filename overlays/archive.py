@@ -17,6 +17,11 @@ LIMIT_RATIO = 100
 FREE_BYTES = 16 << 20
 LIMIT_MEMBERS = 10_000
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+    *(OSError, EOFError, ValueError, LookupError, RuntimeError, OverflowError),
+)
+"""What zipfile lets through at damage: whatever its parts raise."""
 _ENCRYPTED = 1
 _REMEDY = "zip a bundle and nothing else"
 _CHUNK_BYTES = 1 << 20
@@ -43,11 +48,7 @@ def unpack(archive: Path, folder: Path) -> None:
                     left -= _extract(content, member, folder / member.filename, left)
     except BundleError:
         raise
-    # zipfile lets through whatever its parts raise at damage.
-    except (
-        *(zipfile.BadZipFile, zlib.error, struct.error),
-        *(OSError, EOFError, ValueError, LookupError, RuntimeError, OverflowError),
-    ) as error:
+    except DAMAGE as error:
         raise BundleError(
             f"{archive}: can't be unpacked ({error}); get it again, or make room"
         ) from error

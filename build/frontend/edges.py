@@ -30,11 +30,11 @@ def host_steps(operation: Operation) -> tuple[HostOp, ...]:
     if kind in ("Add", "Sub", "Mul", "Div"):
         return _with_constant(operation)
     if kind == "Neg":
-        return (_step("Mul", -1),)
+        return (HostOp.of("Mul", -1),)
     if kind in DENSE:
         matrix, term = matrix_and_term(operation)
-        bias = (_step("Add", term),) if term.any() else ()
-        return (_step(MATMUL, matrix.T), *bias)
+        bias = (HostOp.of("Add", term),) if term.any() else ()
+        return (HostOp.of(MATMUL, matrix.T), *bias)
     if kind == "Softmax":
         axis = operation.attributes.get("axis", -1)
         if operation.sample.shape[axis] != operation.sample[0].size:
@@ -66,10 +66,14 @@ def quantizing_steps(operation: Operation, integers: Quantizer) -> tuple[HostOp,
     if operation.kind == "QuantizeLinear":
         # It rounds before it adds the zero point: a tie goes to the even integer of those.
         limits = (integers.minimum - reals.zero, integers.maximum - reals.zero)
-        shift = (_step("Add", reals.zero),) if reals.zero.any() else ()
-        return (_step("Quant", reals.scale, 0, *limits), *shift)
+        shift = (HostOp.of("Add", reals.zero),) if reals.zero.any() else ()
+        return (HostOp.of("Quant", reals.scale, 0, *limits), *shift)
     if integers.encoding.is_bipolar:
-        shift = (_step("Div", reals.scale), _step("Add", reals.zero)) if reals.zero.any() else ()
+        shift = (
+            (HostOp.of("Div", reals.scale), HostOp.of("Add", reals.zero))
+            if reals.zero.any()
+            else ()
+        )
         return (*shift, HostOp("BipolarQuant"))
     rounding = operation.attributes.get("rounding_mode", b"ROUND").decode().upper()
     if rounding not in _ROUNDING:
@@ -77,11 +81,7 @@ def quantizing_steps(operation: Operation, integers: Quantizer) -> tuple[HostOp,
             f"the host does not round as {rounding} says",
             "export with rounding_mode ROUND, or give input_encoding and input_scale",
         )
-    return (_step("Quant", reals.scale, reals.zero, integers.minimum, integers.maximum),)
-
-
-def _step(kind: str, *operands: float | np.ndarray) -> HostOp:
-    return HostOp(kind, tuple(np.asarray(operand, np.float32) for operand in operands))
+    return (HostOp.of("Quant", reals.scale, reals.zero, integers.minimum, integers.maximum),)
 
 
 def _with_constant(operation: Operation) -> tuple[HostOp, ...]:
@@ -89,8 +89,8 @@ def _with_constant(operation: Operation) -> tuple[HostOp, ...]:
     left, right = operation.operand(0), operation.operand(1)
     constant = per_feature(operation, right if left is None else left)
     if operation.kind == "Sub" and left is not None:
-        return (_step("Mul", -1), _step("Add", constant))
-    return (_step(operation.kind, constant),)
+        return (HostOp.of("Mul", -1), HostOp.of("Add", constant))
+    return (HostOp.of(operation.kind, constant),)
 
 
 def _batch_normalization(operation: Operation) -> tuple[HostOp, ...]:
@@ -100,4 +100,4 @@ def _batch_normalization(operation: Operation) -> tuple[HostOp, ...]:
     )
     epsilon = np.float32(operation.attributes.get("epsilon", 1e-5))
     factor = (1 / np.sqrt(variance + epsilon)) * gamma
-    return (_step("Mul", factor), _step("Add", beta - mean * factor))
+    return (HostOp.of("Mul", factor), HostOp.of("Add", beta - mean * factor))

@@ -50,5 +50,4 @@ def declared_steps(integers: Quantizer) -> tuple[HostOp, ...]:
         return ()
     if integers.encoding.is_bipolar:
         return (HostOp("BipolarQuant"),)
-    operands = (integers.reals.scale, 0, integers.minimum, integers.maximum)
-    return (HostOp("Quant", tuple(np.asarray(operand, np.float32) for operand in operands)),)
+    return (HostOp.of("Quant", integers.reals.scale, 0, integers.minimum, integers.maximum),)

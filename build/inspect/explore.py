@@ -109,13 +109,11 @@ def _variants(network: Network, cycles: int, levels: int) -> Iterable[dict[str, 
 
 def _judge(network: Network, chosen: dict[str, Fold]) -> Candidate:
     overlay = lower(network, chosen)
-    dsps = overlay.dsps
-    # More than the chip has: then its multipliers are logic.
-    dsps = dsps if dsps <= XC7Z020.has.dsps else 0
+    taken = overlay.core_resources(XC7Z020)
     return Candidate(
         chosen,
-        overlay.luts(dsps > 0),
-        dsps,
+        taken.luts,
+        taken.dsps,
         overlay.latency_cycles,
         overlay.initiation_interval,
     )

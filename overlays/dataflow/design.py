@@ -263,11 +263,16 @@ class Design:
         return sum(stage.dsps for stage in self.stages)
 
     def resources(self, chip: Chip) -> Resources:
-        """What core and shell take of `chip`, estimated: LUTs, block RAMs and DSPs. Multipliers
-        are logic where the chip has too few DSPs for them."""
+        """What core and shell take of `chip`, estimated: LUTs, block RAMs and DSPs."""
+        shell = luts(("shell", {"one": 1, "layers": len(self.layers)}))
+        return self.core_resources(chip) + Resources(luts=shell)
+
+    def core_resources(self, chip: Chip) -> Resources:
+        """What the core takes of `chip`, estimated. Multipliers are logic where the chip has too
+        few DSPs for them."""
         dsps = self.dsps <= chip.has.dsps
         return Resources(
-            luts=self.luts(dsps) + luts(("shell", {"one": 1, "layers": len(self.layers)})),
+            luts=self.luts(dsps),
             ramb18=sum(stage.ramb18 for stage in self.stages),
             dsps=self.dsps if dsps else 0,
         )

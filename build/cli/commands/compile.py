@@ -217,25 +217,25 @@ def compile_qonnx(
         checked = 0 if no_check or qonnx.suffix == ".network" else CHECKED_SAMPLES
         options = input_encoding, input_scale, name
         network = read(qonnx, *options, say, checked_samples=checked)
-        from bitfold.build.compile.compiler import compile_dataflow
+        from bitfold.build.compile.compiler import bundle_design
 
         samples = random_samples(network, 100)
         network = HEADS[head](network)
         changed = network.changed_classes(network.quantize(samples))
-        chosen = fold(network, clock_mhz=clock_mhz, **target)
+        design = lower(network, fold(network, clock_mhz=clock_mhz, **target))
         chip = BOARDS[board].chip
         if not force:
             from bitfold.build.compile.fitting import check_fit
 
-            check_fit(network, lower(network, chosen), chip, clock_mhz)
+            check_fit(network, design, chip, clock_mhz)
         say("writing the overlay")
-        bundle = compile_dataflow(network, chosen, output, clock_mhz)
+        bundle = bundle_design(network, design, output, clock_mhz)
     from bitfold.build.cli.commands.inspect import show
     from bitfold.build.inspect.describe import describe_dataflow
 
     description = describe_dataflow(bundle) | {"board": board}
     show(description)
-    taken = bundle.design.resources(chip)
+    taken = design.resources(chip)
     description["overlay_estimated"] = {
         "luts": taken.luts,
         "block_rams": taken.block_rams,

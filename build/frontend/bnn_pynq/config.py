@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from bitfold.build.frontend.bnn_pynq.files import Files
 from bitfold.models.errors import FrontendError
-from bitfold.overlays.dataflow.fold import Fold
 
 CONFIG = "config.h"
 MAX_BYTES = 1 << 20
@@ -21,7 +20,7 @@ _REMEDY = "take config.h of the network from bnn/src/network of BNN-PYNQ"
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """A layer: `rows` sums of `columns` products, at each of `out_size` x `out_size` places.
+    """A layer: `rows` sums of `columns` products, at each place of a `size` x `size` image.
 
     A convolution's columns are (ky, kx, channel) of a `kernel` x `kernel` window; a dense layer has
     kernel 0. `levels` is how many thresholds a row has, if it has any.
@@ -30,17 +29,12 @@ class Layer:
     kernel: int
     channels: int
     size: int
-    out_size: int
     rows: int
     columns: int
     pe: int
     simd: int
     weight_bits: int
     levels: int
-
-    @property
-    def fold(self) -> Fold:
-        return Fold(self.pe, self.simd)
 
 
 def read_config(files: Files) -> list[Layer]:
@@ -75,10 +69,10 @@ def _layer(where: str, given: dict[str, int]) -> Layer:
         )
     if convolution:
         kernel, channels, size = given["K"], given["IFM_CH"], given["IFM_DIM"]
-        out_size, rows, columns = given["OFM_DIM"], given["OFM_CH"], kernel * kernel * channels
-        fits = out_size == size - kernel + 1
+        rows, columns = given["OFM_CH"], kernel * kernel * channels
+        fits = given["OFM_DIM"] == size - kernel + 1
     else:
-        kernel, channels, size, out_size = 0, given["MW"], 1, 1
+        kernel, channels, size = 0, given["MW"], 1
         rows, columns, fits = given["MH"], given["MW"], True
     pe, simd, bits = given["PE"], given["SIMD"], given["WPI"]
     fits = fits and rows % pe == 0 and columns % simd == 0 and rows * columns <= 1 << 26
@@ -91,7 +85,6 @@ def _layer(where: str, given: dict[str, int]) -> Layer:
         kernel=kernel,
         channels=channels,
         size=size,
-        out_size=out_size,
         rows=rows,
         columns=columns,
         pe=pe,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import struct
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 
 from bitfold.models.errors import FrontendError
 from bitfold.models.files import check_file, read_file
+from bitfold.overlays.archive import DAMAGE
 
 MAX_ZIP_BYTES = 256 << 20
 MAX_MEMBERS = 10_000
@@ -27,7 +26,7 @@ class Files:
         check_file(path, MAX_ZIP_BYTES, FrontendError, "no parameters", remedy)
         try:
             self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, *_DAMAGE) as error:
+        except DAMAGE as error:
             raise FrontendError(f"{path}: no parameters ({error}); {remedy}") from error
         members = [name for name in self._zip.namelist() if not name.endswith("/")]
         self._members = {PurePosixPath(name).name: name for name in members}
@@ -52,7 +51,7 @@ class Files:
                 content = member.read(most_bytes + 1)
         except KeyError:
             raise FrontendError(f"{where}: {what} (it is not there); {remedy}") from None
-        except (zipfile.BadZipFile, *_DAMAGE) as error:
+        except DAMAGE as error:
             raise FrontendError(f"{where}: {what} ({error}); {remedy}") from error
         if len(content) > most_bytes:
             raise FrontendError(f"{where}: {what} (more than {most_bytes} bytes); {remedy}")
@@ -61,10 +60,3 @@ class Files:
     def close(self) -> None:
         if self._zip is not None:
             self._zip.close()
-
-
-_DAMAGE = (
-    *(zlib.error, struct.error, OSError, EOFError),
-    *(ValueError, LookupError, RuntimeError, OverflowError),
-)
-"""What zipfile lets through at damage."""

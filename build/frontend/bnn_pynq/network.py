@@ -10,6 +10,7 @@ import numpy as np
 from bitfold.build.frontend.bnn_pynq.config import CONFIG, Layer, read_config
 from bitfold.build.frontend.bnn_pynq.files import Files
 from bitfold.build.frontend.bnn_pynq.parameters import read_thresholds, read_weights
+from bitfold.build.frontend.weights import narrowest
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import FrontendError, NetworkError
 from bitfold.models.host import HostOp
@@ -46,14 +47,14 @@ def _network(files: Files, name: str) -> Network:
         shape = (layers[0].size, layers[0].size, layers[0].channels)
         source = Value(shape, Encoding.of("INT8"))
         quantizer = (
-            _step("Mul", 2),
-            _step("Sub", 1),
-            _step("Quant", 1 / 128, 0, -128, 127),
+            HostOp.of("Mul", 2),
+            HostOp.of("Sub", 1),
+            HostOp.of("Quant", 1 / 128, 0, -128, 127),
         )
     else:
         shape = IMAGE
         source = Value((IMAGE[0] * IMAGE[1],), Encoding.of("BIPOLAR"))
-        quantizer = (_step("Sub", 0.5), HostOp("BipolarQuant"))
+        quantizer = (HostOp.of("Sub", 0.5), HostOp("BipolarQuant"))
     made = _Made(source)
     for number, layer in enumerate(layers):
         _add_layer(made, files, number, layer)
@@ -103,7 +104,7 @@ class _Made:
         given = ()
         if parameter is not None:
             given = (f"{name}.{op.roles[0]}",)
-            encoding = _narrowest(parameter)
+            encoding = narrowest(parameter)
             self.parameters[given[0]] = Parameter(parameter.astype(np.int32), encoding)
         made = f"{name}.out"
         (self.values[made],) = op.infer([self.value], [self.parameters[each] for each in given])
@@ -156,12 +157,12 @@ def _add_layer(made: _Made, files: Files, number: int, layer: Layer) -> None:
 
 def _head(made: _Made, last: Layer, classes: int) -> tuple[HostOp, ...]:
     """The scores, as BNN-PYNQ has them: of `classes` outputs."""
-    taken = _step("Take", classes)
+    taken = HostOp.of("Take", classes)
     if isinstance(made.nodes[-1].op, Threshold):
         # The class is the highest bit that is set, or 0.
-        return (taken, HostOp("Relu"), _step("Mul", np.arange(classes)))
+        return (taken, HostOp("Relu"), HostOp.of("Mul", np.arange(classes)))
     if made.counts:
-        return (taken, _step("Add", last.columns), _step("Div", 2))
+        return (taken, HostOp.of("Add", last.columns), HostOp.of("Div", 2))
     return (taken,)
 
 
@@ -173,13 +174,3 @@ def _classes(files: Files) -> tuple[str, ...]:
     if len(classes) < 2:
         raise FrontendError(f"{files.path / CLASSES}: names {len(classes)} classes; {remedy}")
     return classes
-
-
-def _narrowest(values: np.ndarray) -> Encoding:
-    if np.isin(values, (-1, 1)).all():
-        return Encoding.of("BIPOLAR")
-    return Encoding.for_range(int(values.min()), int(values.max()))
-
-
-def _step(kind: str, *operands: float | np.ndarray) -> HostOp:
-    return HostOp(kind, tuple(np.asarray(operand, np.float32) for operand in operands))

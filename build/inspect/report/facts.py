@@ -197,7 +197,7 @@ def describe_resources(bundle: Bundle, synthesis: dict | None) -> dict:
     else:
         scope, source = None, None
     return {
-        "chip": "xc7z020",
+        "chip": XC7Z020.name,
         "capacity": capacity,
         "source": source,
         "scope": scope,

@@ -70,16 +70,13 @@ class MatrixStage(Stage):
     @property
     def in_block_ram(self) -> bool:
         """Whether its weights lie in block RAM, and not in LUTs."""
-        return in_block_ram(*self._memory)
+        memory = self.images["weights"].shape
+        return in_block_ram(memory.words, memory.bits)
 
     @property
     def ramb18(self) -> int:
-        return ramb18(*self._memory) if self.in_block_ram else 0
-
-    @property
-    def _memory(self) -> tuple[int, int]:
-        """Words and bits of a word of its weights."""
-        return self.cycles, self.fold.pe * self.fold.simd * self.weight.bits
+        memory = self.images["weights"].shape
+        return ramb18(memory.words, memory.bits) if self.in_block_ram else 0
 
     @property
     def images(self) -> dict[str, Image]:
