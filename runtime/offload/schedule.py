@@ -18,8 +18,8 @@ from bitfold.runtime.offload.steps import EngineStep, Step
 
 # Cycles from a command to its first beat, beside the memory's latency.
 READ_CYCLES = 3
-# From the last answer to the end of a call.
-END_CYCLES = 2
+# From the last beat that leaves the engine to the end of a call, beside the memory's latency.
+END_CYCLES = 3
 # From a layer that is taken to its first step.
 START_CYCLES = 4
 # From a step's issue to its sum at the drain.

@@ -100,8 +100,9 @@ module bitfold_top (
   logic read_valid, read_ready, read_refused, reader_idle, read_error, owed_read_data;
   logic [32:0] read_address;
   logic [28:0] read_beats;
-  logic [63:0] to_engine_tdata, from_engine_tdata;
-  logic to_engine_tvalid, to_engine_tready, from_engine_tvalid, from_engine_tready;
+  logic [63:0] to_engine_tdata, stored_tdata, from_engine_tdata;
+  logic to_engine_tvalid, to_engine_tready, stored_tvalid, stored_tready;
+  logic from_engine_tvalid, from_engine_tready;
 
   axi_reader reader (
       .command_valid(read_valid),
@@ -141,6 +142,20 @@ module bitfold_top (
       .*
   );
 
+  // The engine's memory is read on when a beat leaves, which must not wait for the writer's state.
+  stream_register #(
+      .WIDTH(64)
+  ) from_engine (
+      .aclk,
+      .aresetn(core_aresetn),
+      .s_axis_tdata(stored_tdata),
+      .s_axis_tvalid(stored_tvalid),
+      .s_axis_tready(stored_tready),
+      .m_axis_tdata(from_engine_tdata),
+      .m_axis_tvalid(from_engine_tvalid),
+      .m_axis_tready(from_engine_tready)
+  );
+
   // The engine.
 
   logic layer_begins, layer_busy, layer_stalled;
@@ -160,9 +175,9 @@ module bitfold_top (
       .s_axis_tdata(to_engine_tdata),
       .s_axis_tvalid(to_engine_tvalid),
       .s_axis_tready(to_engine_tready),
-      .m_axis_tdata(from_engine_tdata),
-      .m_axis_tvalid(from_engine_tvalid),
-      .m_axis_tready(from_engine_tready),
+      .m_axis_tdata(stored_tdata),
+      .m_axis_tvalid(stored_tvalid),
+      .m_axis_tready(stored_tready),
       .finished(engine_finished),
       .failed(engine_failed),
       .failure(engine_failure),
