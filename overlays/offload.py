@@ -31,7 +31,7 @@ class Engine:
     softmax is the host's.
     """
 
-    rows: int = 16
+    rows: int = 64
     lanes: int = 64
     input_words: int = 4096
     weight_words: int = 256

@@ -52,7 +52,7 @@ def test_a_program_of_too_many_layers_becomes_several_calls():
 
 
 def test_a_layer_and_a_choice_that_the_engine_cannot_hold_are_the_hosts():
-    network = dense_network((8, 17), argmax=True)
+    network = dense_network((8, 65), argmax=True)
     assert [type(step) for step in split(Engine(), network)] == [EngineStep, HostStep]
     wide = dense_network((16385, 8, 4))
     assert any(isinstance(step, HostStep) for step in split(Engine(), wide))

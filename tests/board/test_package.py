@@ -27,7 +27,7 @@ for name in {}:
 """
 
 
-RUNS = ("iris_64_32_32-W1A1-on-iris", "iris_64_32_32-W1A1-on-offload-16x64")
+RUNS = ("iris_64_32_32-W1A1-on-iris", "iris_64_32_32-W1A1-on-offload-64x64")
 
 
 def install(environment: Environment, package: Path) -> None:

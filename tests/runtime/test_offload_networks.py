@@ -412,7 +412,7 @@ def bandwidth_bound(engine: Engine, network: Network, frames: int) -> float:
 def test_the_array_is_as_busy_as_padding_and_bandwidth_let_it(
     name, network, frames, at_least, device_of, record_property
 ):
-    engine = Engine()
+    engine = Engine(rows=16)
     device = device_of(engine)
     device.port.configure(Memory())
     device.load(network)

@@ -45,7 +45,7 @@ def deploy(bundles, output, network_files, dataset, data, inputs) -> dict:
 
     \b
     bitfold deploy iris.bundle --dataset iris
-    bitfold deploy offload-16x64.bundle --network iris.onnx --dataset iris
+    bitfold deploy offload-64x64.bundle --network iris.onnx --dataset iris
     """
     if data and dataset:
         raise click.UsageError("give --data or --dataset, not both")

@@ -54,7 +54,7 @@ def diff(one, other, data, inputs, dataset, samples, waves, trust_rtl) -> dict:
     \b
     bitfold diff iris.onnx iris.bundle --dataset iris
     bitfold diff iris.safetensors iris.bundle:netlist
-    bitfold diff iris.onnx offload-16x64.bundle --waves first.fst
+    bitfold diff iris.onnx offload-64x64.bundle --waves first.fst
     bitfold diff iris.bundle:network package/results/iris-on-iris.npz
     """
     if sum(given is not None for given in (data, dataset, samples)) > 1:

@@ -30,7 +30,7 @@ def inspect(bundle, network, frames) -> dict:
 
     \b
     bitfold inspect iris.bundle
-    bitfold inspect offload-16x64.bundle --network iris.onnx --frames 64
+    bitfold inspect offload-64x64.bundle --network iris.onnx --frames 64
     """
     from bitfold.build.inspect.describe import (
         describe_dataflow,

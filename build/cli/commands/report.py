@@ -80,7 +80,7 @@ def report(
     \b
     bitfold report iris.bundle
     bitfold report wine.bundle wine.csv --label cultivar -o wine.html
-    bitfold report offload-16x64.bundle --network iris.onnx --dataset iris
+    bitfold report offload-64x64.bundle --network iris.onnx --dataset iris
     """
     if samples and dataset:
         raise click.UsageError("give SAMPLES or --dataset, not both")

@@ -90,7 +90,7 @@ def run(
     bitfold run iris.bundle flowers.csv --output scores.csv
     bitfold run wine.bundle wine.csv --label cultivar
     bitfold run iris.bundle --dataset iris --overlay offload
-    bitfold run offload-16x64.bundle --network iris.onnx --dataset iris
+    bitfold run offload-64x64.bundle --network iris.onnx --dataset iris
     """
     if output and output.suffix not in (".npy", ".csv") and not is_stream(output):
         raise click.UsageError(f"--output {output}: name a .npy or a .csv file")
