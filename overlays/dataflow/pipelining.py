@@ -14,6 +14,12 @@ LUTS_A_CYCLE = 6
 DSP_PRODUCT_BITS = 9
 """From how many bits of a product on Yosys takes a DSP for it; it and Vivado can be told not to."""
 
+MULTIPLIER_REGISTERS = 2
+"""In front of a multiplier and behind it, as it lies far from what feeds it."""
+
+MORE_REGISTERS = 3
+"""So many more may be in a dot product where a clock asks for them; beyond, few paths are cut."""
+
 COUNTED_BITS = 2
 """A factor of as many bits never takes a DSP: counters are small enough."""
 
@@ -40,8 +46,17 @@ def multiplies(x: Encoding, w: Encoding) -> bool:
 @cache
 def dot_product_registers(simd: int, x: Encoding, w: Encoding, multipliers: bool) -> int:
     """The registers of dot_product.sv with `simd` inputs `x` and weights `w`."""
-    depth = max(_depth(heights) for heights in _heaps(simd, x, w, multipliers))
-    return multipliers + -(-depth // LUTS_A_CYCLE) - 1
+    depth = max(_depth(_levels(heights)) for heights in _heaps(simd, x, w, multipliers))
+    return MULTIPLIER_REGISTERS * multipliers + -(-depth // LUTS_A_CYCLE) - 1
+
+
+@cache
+def dot_product_depth(
+    simd: int, x: Encoding, w: Encoding, multipliers: bool, registers: int
+) -> int:
+    """LUTs one behind the other between two of its `registers`, the most."""
+    left = max(0, registers - MULTIPLIER_REGISTERS * multipliers)
+    return max(_piece(_levels(heights), left) for heights in _heaps(simd, x, w, multipliers))
 
 
 def _heaps(simd: int, x: Encoding, w: Encoding, multipliers: bool) -> list[list[int]]:
@@ -58,8 +73,12 @@ def _heaps(simd: int, x: Encoding, w: Encoding, multipliers: bool) -> list[list[
     return [row, [simd + 1] * x.bits]
 
 
-def _depth(heights: Sequence[int]) -> int:
-    """LUTs one behind the other in a heap: what makes its bits, levels of counters, an adder."""
+# LUTs one behind the other in bit_heap.sv: in what makes its bits, a level of counters, the adder.
+_MADE, _LEVEL, _ADDER = 1, 2, 4
+
+
+def _levels(heights: Sequence[int]) -> int:
+    """The levels of counters of a heap."""
     heights = [*heights, *[0] * max(heights).bit_length()]
     levels = 0
     while max(heights) > 3:
@@ -67,4 +86,21 @@ def _depth(heights: Sequence[int]) -> int:
         kept = [height % 7 if height % 7 <= 3 else 0 for height in heights]
         heights = [sum(counters[i : i + 3], kept[i]) for i in range(len(heights))]
         levels += 1
-    return 1 + 2 * levels + 4
+    return levels
+
+
+def _depth(levels: int) -> int:
+    """LUTs one behind the other in a heap."""
+    return _MADE + levels * _LEVEL + _ADDER
+
+
+def _piece(levels: int, registers: int) -> int:
+    """Of these LUTs, the most between two registers, which lie as bit_heap.sv puts them."""
+    depth, cut, longest, passed = _depth(levels), 0, 0, 0
+    for level in range(levels + 1):
+        here = _MADE + level * _LEVEL
+        behind = (here + _LEVEL // 2) * (registers + 1) // depth
+        behind = registers if level == levels else min(behind, registers)
+        if behind > passed:
+            cut, longest, passed = here, max(longest, here - cut), behind
+    return max(longest, depth - cut)

@@ -74,18 +74,31 @@ module dot_product_row #(
 
   if (MULTIPLIERS != 0) begin : g_multipliers
     localparam int WIDTH = MULTIPLIED_BITS < COLUMNS ? MULTIPLIED_BITS : COLUMNS;
-    localparam int FIRST = REGISTERS > 0 ? 1 : 0;
+    // A multiplier is far from what feeds it: a register behind it, then one in front.
+    localparam int BEHIND = REGISTERS > 0 ? 1 : 0;
+    localparam int FRONT = REGISTERS > 1 ? 1 : 0;
     localparam bit SIGNED = INPUT_ENCODING == 1 || WEIGHT_ENCODING == 1;
     logic [SIMD*MULTIPLIED_BITS-1:0] products, held;
     logic [SIMD*WIDTH-1:0] bits;
+    logic [SIMD*INPUT_BITS-1:0] near_x;
+    logic [SIMD*WEIGHT_BITS-1:0] near_w;
+    delay #(
+      .WIDTH (SIMD * (INPUT_BITS + WEIGHT_BITS)),
+      .CYCLES(FRONT)
+    ) approach (
+      .aclk,
+      .advance,
+      .x({x, w}),
+      .y({near_x, near_w})
+    );
     for (genvar i = 0; i < SIMD; i = i + 1) begin : g_product
       // One bit more than the operand, so that an unsigned one has a sign too.
       logic signed [INPUT_BITS:0] xi;
       logic signed [WEIGHT_BITS:0] wi;
-      assign xi = {INPUT_ENCODING == 1 && x[i*INPUT_BITS+INPUT_BITS-1],
-        x[i*INPUT_BITS+:INPUT_BITS]};
-      assign wi = {WEIGHT_ENCODING == 1 && w[i*WEIGHT_BITS+WEIGHT_BITS-1],
-        w[i*WEIGHT_BITS+:WEIGHT_BITS]};
+      assign xi = {INPUT_ENCODING == 1 && near_x[i*INPUT_BITS+INPUT_BITS-1],
+        near_x[i*INPUT_BITS+:INPUT_BITS]};
+      assign wi = {WEIGHT_ENCODING == 1 && near_w[i*WEIGHT_BITS+WEIGHT_BITS-1],
+        near_w[i*WEIGHT_BITS+:WEIGHT_BITS]};
       assign products[i*MULTIPLIED_BITS+:MULTIPLIED_BITS] =
         MULTIPLIED_BITS'(xi) * MULTIPLIED_BITS'(wi);
       for (genvar c = 0; c < WIDTH; c = c + 1) begin : g_column
@@ -94,7 +107,7 @@ module dot_product_row #(
     end
     delay #(
       .WIDTH (SIMD * MULTIPLIED_BITS),
-      .CYCLES(FIRST)
+      .CYCLES(BEHIND)
     ) hold (
       .aclk,
       .advance,
@@ -104,7 +117,7 @@ module dot_product_row #(
     bit_heap #(
       .COLUMNS  (COLUMNS),
       .HEIGHTS  (HEIGHT_BITS'({WIDTH{16'(SIMD)}})),
-      .REGISTERS(REGISTERS - FIRST)
+      .REGISTERS(REGISTERS - FRONT - BEHIND)
     ) add_up (
       .aclk,
       .advance,
