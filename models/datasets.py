@@ -13,11 +13,15 @@ from bitfold.models.errors import DatasetError
 
 @dataclass(frozen=True)
 class InputFormat:
-    """How a row enters the hardware: `features` unsigned integers of `bits`, each worth `scale`."""
+    """How a row enters the hardware: `features` unsigned integers of `bits`, each worth `scale`.
+
+    `image` is what they are a picture of, (channels, height, width), where they are one.
+    """
 
     features: int
     bits: int
     scale: float
+    image: tuple[int, int, int] | None = None
 
     @property
     def largest(self) -> float:
@@ -39,7 +43,10 @@ def standardized_input(features: int) -> InputFormat:
 
 
 # A pixel is its own integer: the first BatchNorm learns what 1/255 would have done.
-MNIST_INPUT = InputFormat(features=784, bits=8, scale=1.0)
+MNIST_INPUT = InputFormat(features=784, bits=8, scale=1.0, image=(1, 28, 28))
+# Counts of set pixels in blocks of 4x4: 0..16.
+DIGITS_INPUT = InputFormat(features=64, bits=5, scale=1.0, image=(1, 8, 8))
+CIFAR10_INPUT = InputFormat(features=3072, bits=8, scale=1.0, image=(3, 32, 32))
 
 
 @dataclass(frozen=True)

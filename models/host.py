@@ -12,6 +12,8 @@ from bitfold.models.errors import NetworkError
 
 MATMUL, TAKE = "MatMul", "Take"
 """Of the steps, those that make another number of features."""
+PERMUTE = "Permute"
+"""The step that only moves features: its operand says which comes to each place."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ HOST_OPS: dict[str, Callable[..., np.ndarray]] = {
     "Relu": lambda x: np.maximum(x, 0),
     "Softmax": _softmax,
     TAKE: lambda x, count: x[:, : int(count)],
+    PERMUTE: lambda x, order: x[:, order.astype(np.intp)],
 }
 
 
@@ -81,6 +84,8 @@ def features_behind(steps: tuple[HostOp, ...], features: int) -> int:
         fits = all(shape in ((), (1,), (features,)) for shape in shapes)
         if step.kind == MATMUL:
             fits = [len(shape) for shape in shapes] == [2] and shapes[0][0] == features
+        elif step.kind == PERMUTE:
+            fits = np.array_equal(np.sort(step.operands[0]), np.arange(features))
         if not fits:
             raise NetworkError(
                 f"host step {step} has operands of {', '.join(map(str, shapes))}, which do not fit "

@@ -5,22 +5,11 @@ from collections.abc import Callable
 import brevitas.nn as qnn
 import numpy as np
 import torch
-from brevitas.core.function_wrapper import TensorClampSte
-from brevitas.core.zero_point import ZeroZeroPoint
-from brevitas.inject import ExtendedInjector
-from brevitas.inject.enum import (
-    BitWidthImplType,
-    FloatToIntImplType,
-    QuantType,
-    RestrictValueType,
-    ScalingImplType,
-    ScalingPerOutputType,
-)
-from brevitas.quant.solver import ActQuantSolver, WeightQuantSolver
 from torch import nn
 
 from bitfold.models.datasets import STANDARDIZED, InputFormat
 from bitfold.models.quantization import Quantization
+from bitfold.models.quantizers import bipolar, unsigned, weight_quantizer
 
 # The largest activation is just below 4: BatchNorm gives values of about unit variance, and what
 # another scale would change, its gamma learns.
@@ -48,7 +37,7 @@ class Input(nn.Module):
         if quantization.weight_bits is None:
             self.quantize = nn.Identity()
         else:
-            self.quantize = _unsigned(input_format.bits, input_format.scale)
+            self.quantize = unsigned(input_format.bits, input_format.scale)
         if quantization.thermometer_levels:
             self.thermometer = Thermometer(
                 input_format, quantization.thermometer_levels, thermometer_features
@@ -118,12 +107,12 @@ class Thermometer(nn.Module):
         self.out_features = len(self.features) * levels
         # Weights of {0, 1} in the narrow 2-bit range.
         self.linear = qnn.QuantLinear(
-            input_format.features, self.out_features, bias=True, weight_quant=_weight_quantizer(2)
+            input_format.features, self.out_features, bias=True, weight_quant=weight_quantizer(2)
         )
         one_hot = torch.eye(input_format.features)[self.features].repeat_interleave(levels, dim=0)
         self.linear.weight = nn.Parameter(one_hot, requires_grad=False)
         self.linear.bias.requires_grad = False
-        self.activation = _bipolar()
+        self.activation = bipolar()
         whole_range = np.array([[0.0], [input_format.largest]]).repeat(
             input_format.features, axis=1
         )
@@ -142,6 +131,14 @@ class Thermometer(nn.Module):
         return self.activation(self.linear(x))
 
 
+def activation(quantization: Quantization) -> nn.Module:
+    """A quantizer of activations; in the float reference ReLU."""
+    bits = quantization.activation_bits
+    if bits is None:
+        return nn.ReLU()
+    return bipolar() if bits == 1 else unsigned(bits, _ACTIVATION_RANGE / 2**bits)
+
+
 class Dense(nn.Module):
     """Linear without bias, BatchNorm, quantized activation (ReLU in the float reference)."""
 
@@ -149,13 +146,7 @@ class Dense(nn.Module):
         super().__init__()
         self.linear = _linear(quantization, in_features, out_features)
         self.norm = nn.BatchNorm1d(out_features)
-        bits = quantization.activation_bits
-        if bits is None:
-            self.activation = nn.ReLU()
-        elif bits == 1:
-            self.activation = _bipolar()
-        else:
-            self.activation = _unsigned(bits, _ACTIVATION_RANGE / 2**bits)
+        self.activation = activation(quantization)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.activation(self.norm(self.linear(x)))
@@ -167,12 +158,13 @@ class Affine(nn.Module):
     torch and onnxruntime evaluate a BatchNorm in different orders, and 8-bit activations show it.
     """
 
-    def __init__(self, norm: nn.BatchNorm1d):
+    def __init__(self, norm: nn.BatchNorm1d | nn.BatchNorm2d):
         super().__init__()
         factor = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
         offset = norm.bias.double() - norm.running_mean.double() * factor
-        self.register_buffer("factor", factor.detach().float())
-        self.register_buffer("offset", offset.detach().float())
+        shape = (-1, 1, 1) if isinstance(norm, nn.BatchNorm2d) else (-1,)
+        self.register_buffer("factor", factor.detach().float().reshape(shape))
+        self.register_buffer("offset", offset.detach().float().reshape(shape))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x * self.factor + self.offset
@@ -181,8 +173,9 @@ class Affine(nn.Module):
 def fold_batch_norms(module: nn.Module) -> nn.Module:
     """Puts `module` into eval mode for good, each BatchNorm in it replaced by its `Affine`."""
     for layer in list(module.modules()):
-        if isinstance(layer, Dense):
-            layer.norm = Affine(layer.norm)
+        for name, part in list(layer.named_children()):
+            if isinstance(part, (nn.BatchNorm1d, nn.BatchNorm2d)):
+                setattr(layer, name, Affine(part))
     return module.eval()
 
 
@@ -273,62 +266,8 @@ def _linear(quantization: Quantization, in_features: int, out_features: int) -> 
     if bits is None:
         return nn.Linear(in_features, out_features, bias=False)
     linear = qnn.QuantLinear(
-        in_features, out_features, bias=False, weight_quant=_weight_quantizer(bits)
+        in_features, out_features, bias=False, weight_quant=weight_quantizer(bits)
     )
     # The quantizers' ranges do not follow the weights, so the weights start all over the range.
     nn.init.uniform_(linear.weight, -1, 1)
     return linear
-
-
-class _ConstantScale(ExtendedInjector):
-    """What all quantizers here share: one constant scale for the tensor, no zero point."""
-
-    bit_width_impl_type = BitWidthImplType.CONST
-    scaling_impl_type = ScalingImplType.CONST
-    restrict_scaling_type = RestrictValueType.FP
-    scaling_per_output_type = ScalingPerOutputType.TENSOR
-    float_to_int_impl_type = FloatToIntImplType.ROUND
-    zero_point_impl = ZeroZeroPoint
-
-
-class _WeightQuantizer(_ConstantScale, WeightQuantSolver):
-    signed = True
-    narrow_range = True
-    # Weights that the clipping cuts off still feel their gradient.
-    tensor_clamp_impl = TensorClampSte
-
-
-class _ActivationQuantizer(_ConstantScale, ActQuantSolver):
-    narrow_range = False
-
-
-def _weight_quantizer(bits: int) -> type[ExtendedInjector]:
-    """Bipolar for 1 bit, else signed in a narrow range that fills [-1, +1]."""
-    if bits == 1:
-        return _WeightQuantizer.let(quant_type=QuantType.BINARY, bit_width=1, scaling_const=1.0)
-    # Two bits are {-1, 0, +1}: at a scale of 1/2 all but the smallest weights would be clipped.
-    scale = 1.0 if bits == 2 else 2.0 ** (1 - bits)
-    largest = 2 ** (bits - 1) - 1
-    return _WeightQuantizer.let(
-        quant_type=QuantType.INT, bit_width=bits, scaling_const=scale * largest
-    )
-
-
-def _bipolar() -> nn.Module:
-    return qnn.QuantIdentity(
-        act_quant=_ActivationQuantizer.let(
-            quant_type=QuantType.BINARY, bit_width=1, signed=True, min_val=-1.0, max_val=1.0
-        )
-    )
-
-
-def _unsigned(bits: int, scale: float) -> nn.Module:
-    return qnn.QuantIdentity(
-        act_quant=_ActivationQuantizer.let(
-            quant_type=QuantType.INT,
-            bit_width=bits,
-            signed=False,
-            min_val=0.0,
-            max_val=scale * (2**bits - 1),
-        )
-    )

@@ -112,8 +112,8 @@ class Network:
         return {name: node for node in self.nodes for name in node.outputs}
 
     def check_input(self, x: np.ndarray) -> np.ndarray:
-        """`x`, integers of (batch, elements) or (batch, *shape), or of (batch, *sample_shape) where
-        that has as many, as (batch, *shape) int64.
+        """`x`, integers of (batch, elements) or (batch, *shape), as (batch, *shape) int64; where
+        they are no feature map, also of (batch, *sample_shape).
 
         Raises InputError for any other shape or dtype, and for values outside the encoding.
         """
@@ -160,7 +160,7 @@ class Network:
                 f"quantizer that makes integers of them; give inputs={INTEGERS!r}"
             )
         sample = (prod(self.sample_shape),)
-        x = self._shaped(x, _alike(sample, self.sample_shape, self.input_value.shape))
+        x = self._shaped(x, _alike(sample, self.sample_shape, *self._flat_shapes))
         made = self._made(x, inputs)
         integers = as_whole(made, self.name, "that is what its quantizer makes, no integer")
         self.input_value.encoding.check(integers, f"{self.name}: input {self.input}")
@@ -257,7 +257,14 @@ class Network:
     def integer_shapes(self) -> tuple[tuple[int, ...], ...]:
         """In which a sample of input integers may come."""
         value = self.input_value
-        return _alike((value.size,), value.shape, self.sample_shape)
+        return _alike((value.size,), value.shape, *self._flat_shapes)
+
+    @property
+    def _flat_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """In which both samples and input integers may come: none where these are a feature map,
+        whose channels are last, wherever they are in a sample."""
+        shape = self.input_value.shape
+        return (shape, self.sample_shape) if len(shape) == 1 else ()
 
     def _shaped(self, x: np.ndarray, known: tuple[tuple[int, ...], ...]) -> np.ndarray:
         """`x`, whose samples have one of the shapes, with the first of them."""

@@ -14,18 +14,23 @@ from qonnx.transformation.fold_constants import FoldConstants
 from qonnx.transformation.infer_shapes import InferShapes
 
 from bitfold.build.frontend import operators
-from bitfold.build.frontend.plan import Activation, Linear, Plan
+from bitfold.build.frontend.plan import Direct, Layer, Linear, Plan
 from bitfold.build.frontend.quiet import quiet
 from bitfold.build.frontend.source import Operation, Source
+from bitfold.build.frontend.windows import channels_last
 from bitfold.models.errors import FrontendError, shown
-from bitfold.models.host import MATMUL, HostOp
+from bitfold.models.host import MATMUL, PERMUTE, HostOp
 from bitfold.models.network import Network
+from bitfold.models.value import Value
 
 # Scores are float32 on both sides. Where scales are no powers of two, the source rounds each
 # product and sum of its last layer, and the head only the exact integer sum.
 _SCORE_TOLERANCE = 1e-5
 # Sums of more bits can't be told from the source's float32: it rounds them.
 FLOAT32_BITS = 23
+# What is computed at a time, as bytes an integer that a network makes.
+_BYTES, _BYTES_AT_ONCE = 40, 256 << 20
+_HEAD = "head"
 
 
 @dataclass(frozen=True)
@@ -66,15 +71,40 @@ def compare(network: Network, source: Source, plan: Plan, x: np.ndarray) -> Comp
             f"{path}: takes samples of shape {source.sample_shape}, but {network.name} takes "
             f"{network.sample_shape}; give the file that it was compiled from"
         )
+    nodes = {node.name for node in network.nodes}
+    for layer in plan.layers:
+        if layer.name not in nodes:
+            raise FrontendError(
+                f"{network.name}: has no layer {layer.name}, as {path} has; "
+                "give the file that it was compiled from"
+            )
     x = np.asarray(x, np.float32)
+    step = max(1, _BYTES_AT_ONCE // (_BYTES * sum(v.size for v in network.values.values())))
+    parts = [
+        _compare(network, source, plan, x[first : first + step]) for first in range(0, len(x), step)
+    ]
+    names = [network.input, *(layer.name for layer in plan.layers), _HEAD]
+    found = [part.layer for part in parts if part.layer]
+    rows = np.cumsum([0, *(part.rows for part in parts)])
+    return Comparison(
+        len(x),
+        np.concatenate([part.mismatches + row for part, row in zip(parts, rows)]),
+        np.concatenate([part.rounded + row for part, row in zip(parts, rows)]),
+        min(found, key=names.index, default=None),
+        max(part.score_difference for part in parts),
+    )
+
+
+def _compare(network: Network, source: Source, plan: Plan, x: np.ndarray) -> Comparison:
     trace = network.trace(network.quantize(x))
     tensors = execute(source, x)
     wrong = np.zeros(len(x), bool)
     rounded = np.zeros(len(x), bool)
     first = None
     if plan.edge:
-        integers = plan.input.reals.integers(tensors[plan.edge.output].reshape(len(x), -1))
-        missed = np.abs(trace[network.input] - integers).max(axis=1, initial=0)
+        reals = at_input(network, tensors[plan.edge.output])
+        integers = plan.input.reals.integers(reals)
+        missed = np.abs(trace[network.input] - integers).reshape(len(x), -1).max(axis=1, initial=0)
         wrong = missed > 0
         if _sums(network.quantizer):
             rounded = wrong & (missed <= plan.input.step)
@@ -82,42 +112,74 @@ def compare(network: Network, source: Source, plan: Plan, x: np.ndarray) -> Comp
     nodes = {node.name: node for node in network.nodes}
     inexact = {network.input: np.False_}  # by value: where the source misses what sums stand for
     for layer in plan.layers:
-        node = nodes.get(layer.name)
-        if node is None:
-            raise FrontendError(
-                f"{network.name}: has no layer {layer.name}, as {path} has; "
-                "give the file that it was compiled from"
-            )
-        actual = trace[node.output]
-        reals = tensors[layer.source.output].reshape(len(x), -1)
+        node = nodes[layer.name]
         inexact[node.output] = np.False_
+        missed = _missed(layer, [np.broadcast_to(inexact[v], trace[v].shape) for v in layer.inputs])
+        if layer.source is None:
+            inexact[node.output] = missed
+            continue
+        actual = trace[node.output]
+        reals = as_value(tensors[layer.source.output], network.values[node.output])
         if isinstance(layer, Linear):
             actual = actual * row_signs(layer.matrix, network.parameter(node, "weights").values)
-        if not isinstance(layer, Activation):
+        quantizes = layer.source.kind in operators.QUANTIZER
+        if not quantizes:
             inexact[node.output] = layer.reals.of(actual) != reals
             if network.values[node.output].encoding.bits > FLOAT32_BITS:
                 continue  # its thresholds, or its scores, are compared all the same
         differs = actual != layer.reals.integers(reals)
-        new = differs.any(axis=1) & ~wrong
-        if isinstance(layer, Activation):
-            rounded |= new & ~(differs & ~inexact[node.input]).any(axis=1)
+        new = _any(differs) & ~wrong
+        if quantizes:
+            rounded |= new & ~_any(differs & ~missed)
         if new.any():
             first = first or node.name
         wrong |= new
     scores, classes, difference = _compare_scores(network, source, trace[network.output], tensors)
     if (scores | classes).any():
-        first = first or "head"
+        first = first or _HEAD
     if _sums(network.head):
         rounded |= classes & ~scores & ~wrong
     wrong |= scores | classes
     return Comparison(len(x), np.flatnonzero(wrong), np.flatnonzero(rounded), first, difference)
 
 
+def as_value(tensor: np.ndarray, value: Value) -> np.ndarray:
+    """A tensor of the source as the network's `value`: a feature map with its channels last."""
+    if len(value.shape) == 3 and tensor.ndim == 4:
+        return channels_last(tensor)
+    return tensor.reshape(len(tensor), *value.shape)
+
+
+def at_input(network: Network, tensor: np.ndarray) -> np.ndarray:
+    """What the source's first quantizer gives, as the network's input has it."""
+    features = tensor.reshape(len(tensor), -1)
+    for step in network.quantizer[-1:]:
+        if step.kind == PERMUTE:
+            features = step(features)
+    return features.reshape(len(tensor), *network.input_value.shape)
+
+
+def _missed(layer: Layer, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    """Where the source may miss what the integers stand for that `layer` makes of `inputs`, of
+    which the same is known."""
+    if isinstance(layer, Direct):
+        (made,) = layer.op.evaluate([missed.astype(np.int64) for missed in inputs], ())
+        return made > 0
+    return inputs[0]
+
+
+def _any(found: np.ndarray) -> np.ndarray:
+    """(rows,): whether there is any in the row."""
+    return found.reshape(len(found), -1).any(axis=1)
+
+
 def row_signs(matrix: np.ndarray, lowered: np.ndarray) -> np.ndarray:
-    """For each row of the source's `matrix`, whether `lowered` has it as it is (1) or negated (-1).
+    """For each row of the source's `matrix`, whether `lowered`, rows in front, has it as it is (1)
+    or negated (-1).
 
     0 where all weights are. Raises FrontendError if `lowered` is another matrix.
     """
+    lowered = lowered.reshape(len(lowered), -1)
     signs = np.where((lowered == matrix).all(axis=1), 1, -1) * matrix.any(axis=1)
     if not np.array_equal(lowered, matrix * signs[:, None]):
         raise FrontendError(
@@ -202,6 +264,7 @@ def measurements(network: Network, x: np.ndarray) -> np.ndarray:
         ),
         "BipolarQuant": lambda x: x,
         "Relu": lambda x: x,
+        PERMUTE: lambda x, order: x[:, np.argsort(order)],
     }
     for step in reversed(network.quantizer):
         x = undo[step.kind](x, *(operand.astype(np.float64) for operand in step.operands))

@@ -15,9 +15,10 @@ from bitfold.build.frontend.operators import (
     quantizer,
 )
 from bitfold.build.frontend.problems import UnlowerableError
+from bitfold.build.frontend.reals import Reals
 from bitfold.build.frontend.source import Operation
 from bitfold.build.frontend.weights import matrix_and_term
-from bitfold.models.host import HOST_OPS, MATMUL, HostOp
+from bitfold.models.host import HOST_OPS, MATMUL, PERMUTE, HostOp
 
 _ROUNDING = ("ROUND", "HALF_EVEN")
 
@@ -25,6 +26,8 @@ _ROUNDING = ("ROUND", "HALF_EVEN")
 def host_steps(operation: Operation) -> tuple[HostOp, ...]:
     """The same float32 arithmetic as the operation's. Raises UnlowerableError if there is none."""
     kind = operation.kind
+    if kind == "Transpose":
+        return (reordering(operation),)
     if kind == "BatchNormalization":
         return _batch_normalization(operation)
     if kind in ("Add", "Sub", "Mul", "Div"):
@@ -42,7 +45,8 @@ def host_steps(operation: Operation) -> tuple[HostOp, ...]:
         return (HostOp("Softmax"),)
     if kind in QUANTIZER:
         integers = quantizer(operation)
-        return (*quantizing_steps(operation, integers), *integers.reals.host_steps())
+        reals = _of_features(operation, integers.reals)
+        return (*quantizing_steps(operation, integers), *reals.host_steps())
     if kind in HOST_OPS and len(operation.runner.node.input) == 1:
         return (HostOp(kind),)
     raise UnlowerableError(
@@ -53,7 +57,7 @@ def host_steps(operation: Operation) -> tuple[HostOp, ...]:
 
 def quantizing_steps(operation: Operation, integers: Quantizer) -> tuple[HostOp, ...]:
     """From reals to the integers of a quantizing operation."""
-    reals = integers.reals
+    reals = _of_features(operation, integers.reals)
     if operation.kind == "MultiThreshold":
         raise UnlowerableError(
             "the host has no thresholds",
@@ -84,10 +88,33 @@ def quantizing_steps(operation: Operation, integers: Quantizer) -> tuple[HostOp,
     return (HostOp.of("Quant", reals.scale, reals.zero, integers.minimum, integers.maximum),)
 
 
+def reordering(operation: Operation) -> HostOp:
+    """The step of a Transpose."""
+    sample = operation.sample[0]
+    order = operation.attributes.get("perm", range(sample.ndim + 1)[::-1])
+    places = np.arange(sample.size).reshape(1, *sample.shape).transpose(order)
+    return HostOp.of(PERMUTE, places.ravel())
+
+
+def _of_features(operation: Operation, reals: Reals) -> Reals:
+    """What a quantizer's integers stand for, by feature where it is by channel."""
+    if not operation.is_map:
+        return reals
+    channels, height, width = operation.sample.shape[1:]
+    return reals.flattened((height, width, channels), (2, 0, 1))
+
+
+def _everywhere(operation: Operation, constant: np.ndarray) -> np.ndarray:
+    """A constant by feature: where it is one by channel, for all of its pixels."""
+    if not (operation.is_map and constant.ndim):
+        return constant
+    return np.repeat(constant, operation.sample[0].size // len(constant))
+
+
 def _with_constant(operation: Operation) -> tuple[HostOp, ...]:
     factor_and_term(operation)  # which checks that the constant fits
     left, right = operation.operand(0), operation.operand(1)
-    constant = per_feature(operation, right if left is None else left)
+    constant = _everywhere(operation, per_feature(operation, right if left is None else left))
     if operation.kind == "Sub" and left is not None:
         return (HostOp.of("Mul", -1), HostOp.of("Add", constant))
     return (HostOp.of(operation.kind, constant),)
@@ -96,7 +123,8 @@ def _with_constant(operation: Operation) -> tuple[HostOp, ...]:
 def _batch_normalization(operation: Operation) -> tuple[HostOp, ...]:
     """Scale and bias as onnxruntime rounds them: each step in float32."""
     gamma, beta, mean, variance = (
-        per_channel(operation, operation.operand(index)).astype(np.float32) for index in range(1, 5)
+        _everywhere(operation, per_channel(operation, operation.operand(index))).astype(np.float32)
+        for index in range(1, 5)
     )
     epsilon = np.float32(operation.attributes.get("epsilon", 1e-5))
     factor = (1 / np.sqrt(variance + epsilon)) * gamma

@@ -49,8 +49,8 @@ def _check_add(operation: Operation, parts: Sequence[Reals]) -> None:
 def _check_concat(operation: Operation) -> None:
     sample = operation.sample
     axis = operation.attributes.get("axis", 1) % sample.ndim
-    if axis == 0 or prod(sample.shape[1:axis]) > 1:
+    if axis == 0 or prod(sample.shape[1:axis]) > 1 or (operation.is_map and axis != 1):
         raise UnlowerableError(
-            f"it joins samples of shape {operation.shape} along axis {axis}",
+            f"it joins samples of shape {sample.shape[1:]} along axis {axis}",
             "join along the first axis behind the batch",
         )

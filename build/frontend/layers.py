@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from bitfold.build.frontend import operators
+from bitfold.build.frontend import operators, refusals
 from bitfold.build.frontend.edges import host_steps, quantizing_steps
+from bitfold.build.frontend.flow import (
+    ANY_FLOW,
+    ANY_INPUT,
+    ANY_SUMS,
+    CHANNELS_FIRST,
+    Flow,
+    behind_last,
+    behind_quantizer,
+    changes_nothing,
+    check_bits,
+    check_sums,
+    fits,
+    readers,
+)
 from bitfold.build.frontend.given import declared_steps
 from bitfold.build.frontend.joins import check_join
-from bitfold.build.frontend.naming import module_path, unique
+from bitfold.build.frontend.made import Made
+from bitfold.build.frontend.naming import module_path
 from bitfold.build.frontend.operators import Quantizer
-from bitfold.build.frontend.plan import INPUT, Activation, Join, Layer, Linear, Plan
+from bitfold.build.frontend.places import Places
+from bitfold.build.frontend.plan import INPUT, Linear, Plan
 from bitfold.build.frontend.problems import Problem, UnlowerableError
 from bitfold.build.frontend.reals import Reals, scalar_if_equal
-from bitfold.build.frontend.source import Operation, Source
-from bitfold.build.frontend.weights import MAX_BITS, integer_rows, matrix_and_term
-from bitfold.models.encoding import Encoding
+from bitfold.build.frontend.source import Operation, Source, value_shape
+from bitfold.build.frontend.weights import integer_rows, weights_and_term
+from bitfold.build.frontend.windows import average, convolution, largest, shifted_sums
 from bitfold.models.host import HostOp
-from bitfold.models.ops import Add, Concatenate
-from bitfold.models.value import Value
+from bitfold.models.ops import Add, Concatenate, Dense, Flatten
 
 
 def cut(source: Source, declared: Quantizer | None) -> tuple[Plan | None, list[Problem]]:
@@ -34,43 +48,25 @@ def cut(source: Source, declared: Quantizer | None) -> tuple[Plan | None, list[P
     return _Cutter(source, declared).cut()
 
 
-@dataclass(frozen=True)
-class _Flow:
-    """What one tensor of the source is: integers of the network, and operations since, whose place
-    is not known yet.
-
-    `value` names the integers, "" where they only stand in for what was refused. `layer` makes them
-    and `encoding` holds them: None for sums, which no layer with weights takes as they are. `reals`
-    is what they stand for, None in front of the first quantizer. Behind the choice of the class
-    nothing follows: `chosen`.
-    """
-
-    value: str = INPUT
-    layer: str = INPUT
-    reals: Reals | None = None
-    encoding: Encoding | None = None
-    pending: tuple[Operation, ...] = ()
-    chosen: bool = False
-
-
 class _Cutter:
     """Goes through the operations once, with what flows in each tensor in hand."""
 
     def __init__(self, source: Source, declared: Quantizer | None):
         self.source = source
-        self.problems = list(source.problems)
-        self.names: set[str] = set()
-        self.counts: Counter[str] = Counter()
-        self.layers: list[Layer] = []
+        self.made = Made(source.problems)
         self.input = declared
         self.edge: Operation | None = None
-        self.floats: dict[str, UnlowerableError] = {}  # by layer: why it can't have integer weights
+        self.places = Places(source.sample)
         self.quantizer: tuple[HostOp, ...] = ()
-        self.flows = {source.input: _Flow()}
+        self.flows = {source.input: Flow()}
         if declared:
             self.quantizer = declared_steps(declared)
-            self.flows[source.input] = _Flow(reals=declared.reals, encoding=declared.encoding)
-        self.readers = _readers(source)
+            shape = value_shape(source.sample, source.has_maps)
+            self.flows[source.input] = Flow(
+                shape=shape, reals=declared.reals, encoding=declared.encoding
+            )
+        self.readers = readers(source)
+        self.reads = Counter(name for o in source.operations for name in o.inputs)
 
     def cut(self) -> tuple[Plan | None, list[Problem]]:
         for operation in self.source.operations:
@@ -78,308 +74,236 @@ class _Cutter:
             self.flows[operation.output] = self._take(operation, flows)
         flow = self.flows[self.source.output]
         flow, head = self._finish(flow)
-        if not self.layers and not self.problems:
+        if not self.made.layers and not self.made.problems:
             for operation in self.source.operations:
-                self._refuse_float(operation)
-        if not self.layers and not self.problems:
-            self._note(self.source.operations[-1], _NO_LAYERS)
-        if self.problems:
-            return None, self.problems
-        layers = tuple(self.layers)
-        return Plan(self.input, self.edge, self.quantizer, layers, flow.value, head), []
+                self.made.refuse_float(operation)
+        if not self.made.layers and not self.made.problems:
+            self.made.note(self.source.operations[-1], refusals.NO_LAYERS)
+        if self.made.problems:
+            return None, self.made.problems
+        layers = tuple(self.made.layers)
+        shape, order = self.places.value(self.source.has_maps)
+        quantizer = (*self.quantizer, *order)
+        return Plan(self.input, shape, self.edge, quantizer, layers, flow.value, head), []
 
-    @contextmanager
-    def _noting(self, operation: Operation) -> Iterator[None]:
-        try:
-            yield
-        except UnlowerableError as error:
-            self._note(operation, error)
-
-    def _note(self, operation: Operation, error: UnlowerableError) -> None:
-        self.problems.append(Problem(operation.name, operation.kind, error.reason, error.remedy))
-
-    def _refuse_float(self, operation: Operation) -> None:
-        """Notes a layer without integer weights: the host can do it only behind all others."""
-        if operation.name in self.floats:
-            self._note(operation, self.floats[operation.name])
-
-    def _take(self, operation: Operation, flows: Sequence[_Flow]) -> _Flow:
+    def _take(self, operation: Operation, flows: Sequence[Flow]) -> Flow:
         """What flows behind the operation; where it is refused, something to go on with."""
         kind, flow = operation.kind, flows[0]
-        behind_choice = any(flow.chosen for flow in flows) and kind not in operators.SHAPE
-        if behind_choice:
-            self._note(operation, _BEHIND_CHOICE)
+        if kind in operators.SHAPE:
+            with self.made.noting(operation):
+                return flow if flow.chosen else self._reshaped(operation, flow)
+        elif any(flow.chosen for flow in flows):
+            self.made.note(operation, refusals.BEHIND_CHOICE)
+        elif any(flow.axes != CHANNELS_FIRST for flow in flows):
+            self.made.note(operation, refusals.CHANNELS_MOVED)
         elif kind in operators.JOIN and (kind not in operators.AFFINE or len(flows) > 1):
             return self._join(operation, flows)
-        elif kind in operators.DENSE:
-            return self._dense(operation, flow)
+        elif kind in operators.DENSE | operators.CONVOLUTION:
+            return self._linear(operation, flow)
         elif kind in operators.QUANTIZER and flow.reals is None:
             return self._input_edge(operation, flow)
         else:
-            with self._noting(operation):
+            with self.made.noting(operation):
                 return self._follow(operation, flow)
         return flow
 
-    def _follow(self, operation: Operation, flow: _Flow) -> _Flow:
+    def _follow(self, operation: Operation, flow: Flow) -> Flow:
         kind = operation.kind
-        if kind in operators.SHAPE:
-            if not flow.chosen:
-                operators.check_shape(operation)
-            return flow
         if kind in operators.CHOICE:
             operators.check_choice(operation)
             return replace(flow, chosen=True)
+        if kind in operators.WINDOW and flow.reals:
+            return self._pooled(operation, flow)
         if kind in operators.AFFINE:
             operators.factor_and_term(operation)
+        if kind in operators.QUANTIZER and changes_nothing(operation, flow):
+            return flow
         flow = replace(flow, pending=(*flow.pending, operation))
         read_again = self.readers[operation.output] > 1
-        if read_again and kind in operators.QUANTIZER and _fits(operation):
-            return self._activated(flow)
+        if read_again and kind in operators.QUANTIZER and fits(operation):
+            return self.made.activated(flow)
         return flow
 
-    def _input_edge(self, operation: Operation, flow: _Flow) -> _Flow:
+    def _reshaped(self, operation: Operation, flow: Flow) -> Flow:
+        operators.check_shape(operation)
+        if not flow.value:
+            return flow
+        if flow.reals is None:
+            moves = operators.reorders(operation)
+            return replace(flow, pending=(*flow.pending, operation)) if moves else flow
+        shape = value_shape(operation.result, operation.has_maps)
+        alone = self.reads[operation.inputs[0]] == 1 and not flow.pending
+        if operation.has_maps and flow.value == INPUT and alone and self.places.fit(operation):
+            self.places.move(operation)
+            return replace(flow, shape=shape)
+        if flow.is_map:
+            if operation.kind == "Transpose":
+                perm = operation.attributes.get("perm", (3, 2, 1, 0))
+                return replace(flow, axes=tuple(flow.axes[axis - 1] for axis in perm[1:]))
+            if operation.result.shape == operation.sample.shape:
+                return flow
+            if len(shape) == 1:
+                return self._flattened(operation, flow)
+        if len(shape) == 3 and shape != flow.shape:
+            raise refusals.NEW_MAP
+        if operators.reorders(operation):
+            raise refusals.REORDERED
+        return flow
+
+    def _flattened(self, operation: Operation | None, flow: Flow) -> Flow:
+        axes, flow = flow.axes, self.made.settled(flow, sums=True)
+        reals = flow.reals.flattened(flow.shape, axes)
+        return self.made.direct(Flatten(axes), reals, flow, operation, "flatten")
+
+    def _input_edge(self, operation: Operation, flow: Flow) -> Flow:
         """The first quantizer: it and all before it is done by the host."""
-        with self._noting(operation):
+        with self.made.noting(operation):
             if self.input:
-                raise _SECOND_INPUT
+                raise refusals.SECOND_INPUT
             # Set before anything is refused: what follows is not to be blamed for it.
-            self.input, self.edge = _ANY_INPUT, operation
+            self.input, self.edge = ANY_INPUT, operation
             self.input = integers = operators.quantizer(operation)
+            self.places = Places(operation.sample)
             for step in flow.pending:
-                with self._noting(step):
+                with self.made.noting(step):
                     self.quantizer += host_steps(step)
             self.quantizer += quantizing_steps(operation, integers)
-            _check_bits(integers)
-            return _Flow(reals=integers.reals, encoding=integers.encoding)
-        return _ANY_FLOW
+            check_bits(integers)
+            shape = value_shape(operation.sample, operation.has_maps)
+            return Flow(shape=shape, reals=integers.reals, encoding=integers.encoding)
+        return ANY_FLOW
 
-    def _dense(self, operation: Operation, flow: _Flow) -> _Flow:
+    def _linear(self, operation: Operation, flow: Flow) -> Flow:
         """A layer of integers; the host's in front of the first quantizer, and, where its weights
         are not quantized, behind the last."""
-        behind = flow.pending[_behind_quantizer(flow.pending) :]
-        if flow.reals is None or any(before.name in self.floats for before in behind):
+        behind = flow.pending[behind_quantizer(flow.pending) :]
+        if flow.reals is None or any(before.name in self.made.floats for before in behind):
             return replace(flow, pending=(*flow.pending, operation))
-        weights = None
-        with self._noting(operation):
-            matrix, term = matrix_and_term(operation)
+        found = None
+        with self.made.noting(operation):
+            weights, term = weights_and_term(operation)
             initializer, scales = self._ancestry(operation)
             try:
-                weights = integer_rows(matrix, scales)
+                found = integer_rows(weights.reshape(len(weights), -1), scales)
             except UnlowerableError as error:
                 return self._left_to_host(operation, flow, error)
-        with self._noting(operation):
-            flow = self._settled(flow)
+        with self.made.noting(operation):
+            flow = self.made.settled(flow)
             if flow.encoding is None:
-                raise _NOT_QUANTIZED
-            if weights is None or not flow.value:
-                return _ANY_SUMS
+                raise refusals.NOT_QUANTIZED
+            if found is None or not flow.value:
+                return ANY_SUMS
             if scalar_if_equal(flow.reals.scale).ndim:
-                raise UnlowerableError(
-                    "its input has a scale for each feature, which integer sums can't have",
-                    "quantize activations with one scale for the tensor, and branches that meet "
-                    "with one quantizer",
-                )
-            shift = np.broadcast_to(
-                flow.reals.offset - flow.reals.zero * flow.reals.scale, matrix.shape[1]
-            )
-            integers, row_scales = weights
+                raise refusals.SEVERAL_SCALES
+            integers, row_scales = found
+            shift = flow.reals.offset - flow.reals.zero * flow.reals.scale
+            if operation.kind in operators.CONVOLUTION:
+                op = convolution(operation, flow.reals, flow.encoding)
+                shifted = shifted_sums(weights, op.groups, shift)
+            else:
+                op = Dense()
+                shifted = weights @ np.broadcast_to(shift, weights.shape[1])
             reals = Reals(
                 scalar_if_equal(row_scales * flow.reals.scale.max()),
-                offset=scalar_if_equal(matrix @ shift + term),
+                offset=scalar_if_equal(shifted + term),
             )
-            _check_sums(integers, reals)
+            check_sums(integers, reals)
             path = module_path(operation.runner.node, initializer)
-            name = self._name(path, "dense")
-            return self._append(Linear(name, flow.value, integers, reals, operation), None)
-        return _ANY_SUMS
+            name = self.made.name(
+                path, "conv" if operation.kind in operators.CONVOLUTION else "dense"
+            )
+            integers = integers.reshape(weights.shape)
+            layer = Linear(name, op, flow.value, integers, reals, operation)
+            return self.made.append(layer, value_shape(operation.result, operation.has_maps), None)
+        return ANY_SUMS
 
     def _ancestry(self, operation: Operation) -> tuple[str, list[np.ndarray]]:
         return self.source.ancestry(operation.runner.node.input[1])
 
     def _refuse_all(self, layers: Sequence[Operation]) -> None:
         """Notes layers of a file that quantizes nothing that flows."""
-        error = UnlowerableError(*_NO_INPUT_QUANTIZER)
+        error = UnlowerableError(*refusals.NO_INPUT_QUANTIZER)
         for operation in layers:
-            with self._noting(operation):
-                integer_rows(matrix_and_term(operation)[0], self._ancestry(operation)[1])
-            self._note(operation, error)
-            error = _NOT_QUANTIZED
+            with self.made.noting(operation):
+                weights = weights_and_term(operation)[0]
+                integer_rows(weights.reshape(len(weights), -1), self._ancestry(operation)[1])
+            self.made.note(operation, error)
+            error = refusals.NOT_QUANTIZED
 
-    def _left_to_host(self, operation: Operation, flow: _Flow, error: UnlowerableError) -> _Flow:
+    def _left_to_host(self, operation: Operation, flow: Flow, error: UnlowerableError) -> Flow:
         """A layer that can't have integer weights, for the reason that `error` says: it is the
-        host's if no integer layer follows. Raises `error` where its input is not quantized."""
-        place = _behind_quantizer(flow.pending)
+        host's if no integer layer follows. Raises `error` where its input is not quantized, and
+        for a convolution."""
+        place = behind_quantizer(flow.pending)
+        if operation.kind in operators.CONVOLUTION:
+            raise error
         if place:
             pending = flow.pending[place:]
-            flow = self._activated(replace(flow, pending=flow.pending[:place]))
+            flow = self.made.activated(replace(flow, pending=flow.pending[:place]))
             flow = replace(flow, pending=pending)
         elif flow.encoding is None:
             raise error
-        self.floats[operation.name] = error
+        self.made.floats[operation.name] = error
         return replace(flow, pending=(*flow.pending, operation))
 
-    def _join(self, operation: Operation, flows: Sequence[_Flow]) -> _Flow:
-        with self._noting(operation):
-            flows = [self._settled(flow, sums=True) for flow in flows]
+    def _join(self, operation: Operation, flows: Sequence[Flow]) -> Flow:
+        with self.made.noting(operation):
+            flows = [self.made.settled(flow, sums=True) for flow in flows]
             if not all(flow.value for flow in flows):
-                return _ANY_FLOW
+                return ANY_FLOW
             check_join(operation, [flow.reals for flow in flows])
             if len(flows) == 1:
                 return flows[0]
-            if self.problems:
-                return _ANY_FLOW
+            if self.made.problems:
+                return ANY_FLOW
             parts = [flow.reals for flow in flows]
-            features = [sample[0].size for sample in operation.samples]
             if operation.kind == "Add":
                 op, reals = Add(), Reals.added(parts)
             else:
+                features = [flow.shape[-1] for flow in flows]
                 op, reals = Concatenate(), Reals.side_by_side(parts, features)
-            encoding = None
-            if all(flow.encoding for flow in flows):
-                values = [Value((n,), flow.encoding) for n, flow in zip(features, flows)]
-                encoding = op.infer(values, ())[0].encoding
-            if encoding and encoding.bits > MAX_BITS:
-                encoding = None
-            name = self._name(module_path(operation.runner.node, ""), operation.kind.lower())
-            inputs = tuple(flow.value for flow in flows)
-            return self._append(Join(name, op, inputs, reals, operation), encoding)
-        return _ANY_FLOW
+            return self.made.direct(op, reals, flows, operation)
+        return ANY_FLOW
 
-    def _name(self, path: str | None, kind: str) -> str:
-        name = unique(path or f"{kind}{self.counts[kind]}", self.names)
-        self.counts[kind] += 1
-        return name
-
-    def _append(self, layer: Layer, encoding: Encoding | None) -> _Flow:
-        self.layers.append(layer)
-        return _Flow(layer.output, layer.name, layer.reals, encoding)
-
-    def _settled(self, flow: _Flow, sums: bool = False) -> _Flow:
-        """`flow` without pending operations: they become an activation, and what is behind it part
-        of what it means. With `sums`, these need no quantizer."""
-        pending = flow.pending
-        if flow.reals is None:
-            raise UnlowerableError(*_NO_INPUT_QUANTIZER)
-        place = _behind_quantizer(pending)
+    def _pooled(self, operation: Operation, flow: Flow) -> Flow:
+        """A sum where it is an average, of integers or of sums. The largest of integers; that of
+        sums waits for what comes behind."""
+        if operation.kind in operators.AVERAGE:
+            flow = self.made.settled(flow, sums=True)
+            flow = self.made.direct(*average(operation, flow.reals), flow, operation)
+            flat = operation.result.ndim == 2
+            return self._flattened(None, flow) if flat else flow
+        largest(operation)  # which refuses what it can't be
+        place = behind_quantizer(flow.pending)
         if place:
-            flow = self._activated(replace(flow, pending=pending[:place]))
-            pending = pending[place:]
-        affine = all(operation.kind in operators.AFFINE for operation in pending)
-        if flow.encoding is None and not (sums and affine):
-            raise _NOT_QUANTIZED
-        reals = flow.reals
-        for operation in pending:
-            with self._noting(operation):
-                if operation.name in self.floats:
-                    raise self.floats[operation.name]
-                if operation.kind not in operators.AFFINE:
-                    raise UnlowerableError(
-                        "it stands between a quantizer and the next layer",
-                        "put the quantizer behind it",
-                    )
-                reals = reals.then(*operators.factor_and_term(operation))
-        return replace(flow, reals=reals, pending=())
+            pending = flow.pending[place:]
+            flow = self.made.activated(replace(flow, pending=flow.pending[:place]))
+            flow = replace(flow, pending=pending)
+        if flow.encoding is None or flow.pending:
+            return replace(flow, pending=(*flow.pending, operation))
+        return self.made.largest(flow, operation, operation)
 
-    def _activated(self, flow: _Flow) -> _Flow:
-        """Makes an activation of the pending operations, of which the last is a quantizer."""
-        operations = flow.pending
-        last = operations[-1]
-        with self._noting(last):
-            levels = operators.quantizer(last)
-            _check_bits(levels)
-            for operation in operations:
-                self._refuse_float(operation)
-                if operation.kind in operators.HOST:
-                    self._note(operation, _INSIDE)
-            name = unique(flow.layer, self.names, ".threshold")
-            features = operations[0].sample[0].size
-            layer = Activation(name, flow.value, flow.reals, features, operations, levels)
-            return self._append(layer, levels.encoding)
-        return _ANY_FLOW
-
-    def _finish(self, flow: _Flow) -> tuple[_Flow, tuple[HostOp, ...]]:
+    def _finish(self, flow: Flow) -> tuple[Flow, tuple[HostOp, ...]]:
         """The last quantizer ends the integer layers; what is behind it is the head."""
         pending = flow.pending
+        layers = operators.DENSE | operators.CONVOLUTION
         if flow.reals is None:
-            self._refuse_all([o for o in pending if o.kind in operators.DENSE])
+            self._refuse_all([o for o in pending if o.kind in layers])
             return flow, ()
-        by_host = operators.HOST | operators.DENSE
+        by_host = operators.HOST | layers
         inside = next((i for i, o in enumerate(pending) if o.kind in by_host), len(pending))
-        place = _behind_quantizer(pending[:inside])
-        if place and _fits(pending[place - 1]):
-            flow = self._activated(replace(flow, pending=pending[:place]))
+        place = behind_quantizer(pending[:inside])
+        if place and fits(pending[place - 1]):
+            flow = self.made.activated(replace(flow, pending=pending[:place]))
             pending = pending[place:]
+        place = behind_last(pending, operators.MAX_POOL)
+        if place:
+            flow = self.made.without_pools(replace(flow, pending=pending[:place]))
+            pending = (*flow.pending, *pending[place:])
+        if flow.is_map and self.made.layers:
+            flow = self._flattened(None, replace(flow, pending=()))
         head = flow.reals.host_steps()
         for operation in pending:
-            with self._noting(operation):
+            with self.made.noting(operation):
                 head += host_steps(operation)
         return flow, head
-
-
-def _readers(source: Source) -> Counter[str]:
-    """How often each tensor is read, whatever shape it has then."""
-    readers = Counter([source.output])
-    for operation in reversed(source.operations):
-        reads = readers[operation.output] if operation.kind in operators.SHAPE else 1
-        readers.update(dict.fromkeys(operation.inputs, 0))
-        for name in operation.inputs:
-            readers[name] += reads
-    return readers
-
-
-def _behind_quantizer(operations: Sequence[Operation]) -> int:
-    """The place behind the last quantizer; 0 where there is none."""
-    return max((i for i, o in enumerate(operations, 1) if o.kind in operators.QUANTIZER), default=0)
-
-
-def _check_sums(integers: np.ndarray, reals: Reals) -> None:
-    """Raises UnlowerableError where float32 does not hold the terms of the source's own sums."""
-    used = integers.any(axis=1)
-    operators.check_scale(np.broadcast_to(np.abs(reals.scale), used.shape)[used])
-    if not (np.abs(reals.offset) <= operators.LARGEST_BIAS).all():
-        raise UnlowerableError(
-            f"its bias is not a number up to {operators.LARGEST_BIAS:g}", "train it again"
-        )
-
-
-def _fits(operation: Operation) -> bool:
-    try:
-        return operators.quantizer(operation).encoding.bits <= MAX_BITS
-    except UnlowerableError:
-        return False
-
-
-def _check_bits(integers: Quantizer) -> None:
-    bits = integers.encoding.bits
-    if bits > MAX_BITS:
-        raise UnlowerableError(
-            f"it gives integers of {bits} bits", f"quantize activations to at most {MAX_BITS} bits"
-        )
-
-
-# In place of what the file does not have, so that the search for problems can go on.
-_ANY_INPUT = Quantizer(Encoding.of("BIPOLAR"), -1, 1, Reals(np.float64(1)))
-_ANY_FLOW = _Flow("", reals=_ANY_INPUT.reals, encoding=_ANY_INPUT.encoding)
-_ANY_SUMS = replace(_ANY_FLOW, encoding=None)
-_NO_INPUT_QUANTIZER = (
-    "the input reaches it without being quantized",
-    "put a quantizer at the input, or say with input_encoding and input_scale which integers the "
-    "input holds (pixels: UINT8 and 1/255)",
-)
-_SECOND_INPUT = UnlowerableError(
-    "the input is quantized by another node too",
-    "share one quantizer at the input, or say with input_encoding and input_scale which integers "
-    "the input holds",
-)
-_NOT_QUANTIZED = UnlowerableError(
-    "its input is not quantized", f"put a quantizer of 1 to {MAX_BITS} bits between the layers"
-)
-_BEHIND_CHOICE = UnlowerableError(
-    "it stands behind the choice of the class", "leave it out: the class index is the answer"
-)
-_INSIDE = UnlowerableError(
-    "only the host can do it, and only behind the last layer", "leave it out"
-)
-_NO_LAYERS = UnlowerableError(
-    "there is no layer with weights or thresholds", "export the whole network"
-)

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 
-from bitfold.build.frontend.plan import INPUT, Activation, Join, Layer, Linear, Plan
+from bitfold.build.frontend.plan import INPUT, Activation, Direct, Layer, Linear, Plan
 from bitfold.build.frontend.problems import Problem, UnlowerableError, refuse
 from bitfold.build.frontend.source import Source
 from bitfold.build.frontend.streamlining import streamline
-from bitfold.build.frontend.thresholds import check_rises, negated, switching_points
+from bitfold.build.frontend.thresholds import (
+    falling_feature,
+    falling_features,
+    negated,
+    switching_points,
+)
 from bitfold.build.frontend.weights import MAX_BITS, narrowest
 from bitfold.models.encoding import Encoding
 from bitfold.models.host import features_behind
 from bitfold.models.network import Network
 from bitfold.models.node import Node
-from bitfold.models.ops import Dense, Op, Threshold
+from bitfold.models.ops import Conv2d, Op, Threshold
 from bitfold.models.value import Parameter, Value
 
 _LARGEST_SUM = 2**31 - 2  # one more is the threshold that is never reached
@@ -41,7 +47,7 @@ def lower(
         output=plan.output,
         values=lowering.values,
         parameters=lowering.parameters,
-        nodes=tuple(lowering.nodes[layer.name] for layer in plan.layers),
+        nodes=lowering.in_order(plan.layers),
         head=plan.head,
         labels=labels if len(labels) == outputs else (),
         info=info,
@@ -52,8 +58,7 @@ class _Lowering:
     """A network while it grows, chain by chain."""
 
     def __init__(self, source: Source, plan: Plan):
-        size = features_behind(plan.quantizer, source.sample[0].size)
-        self.values = {INPUT: Value((size,), plan.input.encoding)}
+        self.values = {INPUT: Value(plan.input_shape, plan.input.encoding)}
         self.parameters: dict[str, Parameter] = {}
         self.nodes: dict[str, Node] = {}
         self.problems: list[Problem] = []
@@ -65,35 +70,60 @@ class _Lowering:
     def add(self, chain: Sequence[Layer], progress: Callable[[str], None]) -> None:
         """Adds layers of which each reads what the one before makes."""
         first = chain[0]
-        if isinstance(first, Join):
+        if isinstance(first, Direct):
             with self._noting(first):
                 self._add_node(first, first.op)
             return
         if isinstance(first, Activation):
             with self._noting(first):
-                check_rises(first, *self.ranges[first.input])
+                chain = (self._rising(first), *chain[1:])
         constants = streamline(chain, self.values[first.input].encoding, progress)
         for layer, constant in zip(chain, constants, strict=True):
             progress(f"checking {layer.name} against the source")
             with self._noting(layer):
                 if isinstance(layer, Linear):
-                    self._add_dense(layer, constant)
+                    self._add_linear(layer, constant)
                 else:
                     self._add_threshold(layer, constant)
+
+    def in_order(self, layers: Sequence[Layer]) -> tuple[Node, ...]:
+        """The nodes of `layers`, each behind what negates its input."""
+        names = (name for layer in layers for name in (_negation(layer), layer.name))
+        return tuple(self.nodes[name] for name in names if name in self.nodes)
 
     @contextmanager
     def _noting(self, layer: Layer) -> Iterator[None]:
         try:
             yield
         except UnlowerableError as error:
-            node = layer.source
-            self.problems.append(Problem(node.name, node.kind, error.reason, error.remedy))
+            name, kind = layer.name, type(layer).__name__
+            if layer.source:
+                name, kind = layer.source.name, layer.source.kind
+            self.problems.append(Problem(name, kind, error.reason, error.remedy))
 
-    def _add_dense(self, layer: Linear, signs: np.ndarray) -> None:
+    def _rising(self, layer: Activation) -> Activation:
+        """`layer` behind what negates the channels of a feature map that fall: behind weights FINN
+        negates their rows, here there are none."""
+        falling = falling_features(layer, *self.ranges[layer.input])
+        if not falling.any():
+            return layer
+        if len(self.values[layer.input].shape) == 1:
+            raise falling_feature(falling)
+        signs = np.where(falling, -1, 1)
+        op = Conv2d(groups=layer.features)
+        reals = replace(layer.before, zero=layer.before.zero * signs)
+        weights = signs.reshape(-1, 1, 1, 1)
+        negation = Linear(_negation(layer), op, layer.input, weights, reals, layer.operations[0])
+        weight = self._parameter(negation, "weight", weights, narrowest(weights))
+        self._add_node(negation, op, weight)
+        self.signs[negation.output] = signs
+        return replace(layer, input=negation.output)
+
+    def _add_linear(self, layer: Linear, signs: np.ndarray) -> None:
         matrix = layer.matrix * signs[:, None]
         encoding = narrowest(matrix)
-        weight = self._parameter(layer, "weight", matrix, encoding)
-        self._add_node(layer, Dense(), weight)
+        weight = self._parameter(layer, "weight", matrix.reshape(layer.weights.shape), encoding)
+        self._add_node(layer, layer.op, weight)
         self.signs[layer.output] = signs
         if encoding.bits > MAX_BITS:
             raise UnlowerableError(
@@ -105,7 +135,7 @@ class _Lowering:
     def _add_threshold(self, layer: Activation, guess: np.ndarray) -> None:
         rising = negated(layer, self.signs[layer.input])
         levels, limits = layer.levels, self.ranges[layer.input]
-        self.values[layer.output] = Value((layer.features,), levels.encoding)
+        self.values[layer.output] = Value(self.values[layer.input].shape, levels.encoding)
         self.ranges[layer.output] = (levels.minimum, levels.maximum)
         self.signs[layer.output] = np.int64(1)
         points = switching_points(rising, *limits, guess)
@@ -116,7 +146,7 @@ class _Lowering:
         op = Threshold(levels.minimum, levels.encoding.step)
         self.nodes[layer.name] = Node(layer.name, op, layer.inputs, (layer.output,), (name,))
 
-    def _add_node(self, layer: Linear | Join, op: Op, *parameters: str) -> None:
+    def _add_node(self, layer: Linear | Direct, op: Op, *parameters: str) -> None:
         """Adds a node that makes sums, as narrow as its inputs and parameters allow."""
         self.nodes[layer.name] = Node(layer.name, op, layer.inputs, (layer.output,), parameters)
         self.signs[layer.output] = np.int64(1)
@@ -145,3 +175,8 @@ class _Lowering:
             self.names[key] = name
             self.parameters[name] = Parameter(values, encoding)
         return self.names[key]
+
+
+def _negation(layer: Layer) -> str:
+    """The name of what negates the channels that `layer` takes and that fall there."""
+    return f"{layer.name}.negation"

@@ -28,15 +28,20 @@ MONOTONE = {
     *("Elu", "Selu", "Softplus", "Softsign"),
 }
 QONNX_DOMAIN = "qonnx.custom_op.general"
-QONNX_OPERATORS = {"Quant", "IntQuant", "BipolarQuant", "MultiThreshold"}
+QONNX_OPERATORS = {"Quant", "IntQuant", "BipolarQuant", "MultiThreshold", "Trunc"}
 QUANTIZER = {*QONNX_OPERATORS, "QuantizeLinear"}
 DENSE = {"MatMul", "Gemm"}
+CONVOLUTION = {"Conv"}
+MAX_POOL = {"MaxPool", "GlobalMaxPool"}
+AVERAGE = {"AveragePool", "GlobalAveragePool", "ReduceMean"}
+# What slides over feature maps: where one of them is, a tensor of four axes is a map.
+WINDOW = CONVOLUTION | MAX_POOL | AVERAGE
 # Where branches meet. An Add of a constant is affine.
 JOIN = {"Add", "Concat"}
 CHOICE = {"ArgMax", "TopK"}
 # What only the host can do, behind the last layer.
 HOST = {"Softmax"}
-KNOWN = SHAPE | AFFINE | MONOTONE | QUANTIZER | DENSE | JOIN | CHOICE | HOST
+KNOWN = SHAPE | AFFINE | MONOTONE | QUANTIZER | DENSE | WINDOW | JOIN | CHOICE | HOST
 
 # Operators that may make a constant of constants, or that an error can look past. All of them
 # compute outputs of their inputs and do nothing else: no chance, no control flow, no files.
@@ -49,9 +54,8 @@ _SAFE = {
     *("Sin", "Cos", "Erf", "Gelu", "HardSwish", "Mish", "ThresholdedRelu", "LogSoftmax"),
     *("Min", "Max", "Sum", "Mean", "And", "Or", "Xor", "Not", "Equal", "Greater", "Less"),
     *("GreaterOrEqual", "LessOrEqual", "IsNaN", "IsInf", "BitShift", "CumSum", "Einsum"),
-    *("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2"),
-    *("Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"),
-    *("LayerNormalization", "InstanceNormalization", "GroupNormalization", "LRN"),
+    *("ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2"),
+    *("ConvTranspose", "LayerNormalization", "InstanceNormalization", "GroupNormalization", "LRN"),
     *("LSTM", "GRU", "RNN", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger"),
     *("QLinearMatMul", "QLinearConv"),
 }
@@ -114,7 +118,7 @@ class Quantizer:
 
 
 def check_shape(operation: Operation) -> None:
-    """Raises UnlowerableError unless an operation of SHAPE keeps samples apart and in order."""
+    """Raises UnlowerableError unless an operation of SHAPE keeps samples apart."""
     before, after = operation.sample, operation.result
     if operation.kind == "Dropout" and np.any(operation.operand(2)):
         raise UnlowerableError("it drops values at random", "export in evaluation mode")
@@ -127,14 +131,16 @@ def check_shape(operation: Operation) -> None:
             f"it makes {after.shape} of {before.shape}, which mixes samples",
             "keep the batch as the first axis",
         )
-    if operation.kind == "Transpose":
-        order = operation.attributes.get("perm", range(before.ndim)[::-1])
-        moved = [axis for axis in order if axis and before.shape[axis] > 1]
-        if moved != sorted(moved):
-            raise UnlowerableError(
-                "it reorders the features",
-                "reorder the columns of the next layer's weights and leave it out",
-            )
+
+
+def reorders(operation: Operation) -> bool:
+    """Whether an operation of SHAPE gives a sample's features in another order."""
+    if operation.kind != "Transpose":
+        return False
+    before = operation.sample
+    order = operation.attributes.get("perm", range(before.ndim)[::-1])
+    moved = [axis for axis in order if axis and before.shape[axis] > 1]
+    return moved != sorted(moved)
 
 
 def check_choice(operation: Operation) -> None:
@@ -158,7 +164,8 @@ def check_choice(operation: Operation) -> None:
 
 
 def per_feature(operation: Operation, constant: np.ndarray) -> np.ndarray:
-    """`constant` as ONNX broadcasts it over a sample: a float64 scalar, or (features,)."""
+    """`constant` as ONNX broadcasts it over a sample: a float64 scalar, or (features,); over a
+    feature map (channels,)."""
     constant = np.asarray(constant, np.float64)
     if constant.size == 1:
         return constant.reshape(())
@@ -167,7 +174,7 @@ def per_feature(operation: Operation, constant: np.ndarray) -> np.ndarray:
     except ValueError:
         raise UnlowerableError(
             f"its constant of shape {constant.shape} does not fit samples of {operation.shape}",
-            "use a scalar or one value a feature",
+            f"use a scalar or one value a {'channel' if operation.is_map else 'feature'}",
         ) from None
 
 
@@ -235,6 +242,8 @@ def quantizer(operation: Operation) -> Quantizer:
         result = _multi_threshold(operation)
     elif operation.kind == "QuantizeLinear":
         result = _quantize_linear(operation)
+    elif operation.kind == "Trunc":
+        result = _trunc(operation)
     else:
         result = _quant(operation)
     _check_reals(result)
@@ -312,6 +321,10 @@ def _quant(operation: Operation) -> Quantizer:
     reals = Reals(scale, zero_point)
     if bits == 1 and signed:  # which QONNX takes to be bipolar
         return Quantizer(Encoding.of("BIPOLAR"), -1, 1, reals)
+    return _of_bits(bits, signed, narrow, reals)
+
+
+def _of_bits(bits: np.float64, signed: bool, narrow: bool, reals: Reals) -> Quantizer:
     if not abs(bits) <= 64:
         raise UnlowerableError(f"its bit width is {bits:g}", "quantize to at most 8 bits")
     if signed:
@@ -319,6 +332,20 @@ def _quant(operation: Operation) -> Quantizer:
     else:
         minimum, maximum = 0.0, 2.0**bits - 1 - narrow
     return _integers(minimum, maximum, reals)
+
+
+def _trunc(operation: Operation) -> Quantizer:
+    operands = [operation.operand(index) for index in (2, 4, 5)]
+    if any(operand is None or operand.size != 1 for operand in operands):
+        raise UnlowerableError(
+            "its zero point, scale or bit width is no constant scalar, or it is of version 1",
+            "export it with QONNX's operators of version 2",
+        )
+    zero_point, scale, bits = (operand.astype(np.float64).reshape(()) for operand in operands)
+    if zero_point:
+        raise UnlowerableError("it has a zero point", "truncate symmetric integers")
+    signed = bool(operation.attributes.get("signed", 1))
+    return _of_bits(bits, signed, bool(operation.attributes.get("narrow", 0)), Reals(scale))
 
 
 def _multi_threshold(operation: Operation) -> Quantizer:

@@ -11,7 +11,7 @@ from bitfold.build.frontend.operators import Quantizer
 from bitfold.build.frontend.reals import Reals
 from bitfold.build.frontend.source import Operation
 from bitfold.models.host import HostOp
-from bitfold.models.ops import Op
+from bitfold.models.ops import Conv2d, Dense, Flatten, MaxPool, Op, SumPool
 
 INPUT = "input"
 """The name of the network's input among the values that layers read."""
@@ -19,16 +19,23 @@ INPUT = "input"
 
 @dataclass(frozen=True)
 class Linear:
-    """Exact sums: `matrix` (rows, columns) int64; `reals` is what the sums stand for.
+    """Exact sums: what `op` makes with `weights`, int64 and shaped as it has them, rows in front;
+    `reals` is what the sums stand for.
 
     `input` names the value that it reads, and `source` is the operation that gives those reals.
     """
 
     name: str
+    op: Dense | Conv2d
     input: str
-    matrix: np.ndarray
+    weights: np.ndarray
     reals: Reals
     source: Operation
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """The weights (rows, columns)."""
+        return self.weights.reshape(len(self.weights), -1)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -45,6 +52,9 @@ class Activation:
     """Integers to integers, by way of the source's own float32 operations.
 
     `before` is what the integers of `input` stand for, and `levels` the integers that come out.
+    `features` are those of each pixel, where the integers are a feature map. `source` is the
+    operation that gives the reals that `levels` stands for; None where a pooling stands in between,
+    which the source does before its quantizer.
     """
 
     name: str
@@ -53,6 +63,7 @@ class Activation:
     features: int
     operations: tuple[Operation, ...]
     levels: Quantizer
+    source: Operation | None
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -62,11 +73,6 @@ class Activation:
     def output(self) -> str:
         """The name of the value that it makes."""
         return self.name.removesuffix(".threshold") + ".activations"
-
-    @property
-    def source(self) -> Operation:
-        """The operation that gives the reals that `levels` stands for."""
-        return self.operations[-1]
 
     @property
     def reals(self) -> Reals:
@@ -81,33 +87,38 @@ class Activation:
 
 
 @dataclass(frozen=True)
-class Join:
-    """Where branches meet: what `op` makes of the integers of `inputs` stands for `reals`."""
+class Direct:
+    """What `op`, which has no parameters, makes of the integers of `inputs`: it stands for `reals`.
+
+    `source` is the operation that gives these, None where there is none."""
 
     name: str
     op: Op
     inputs: tuple[str, ...]
     reals: Reals
-    source: Operation
+    source: Operation | None
 
     @property
     def output(self) -> str:
         """The name of the value that it makes."""
-        return f"{self.name}.joined"
+        return f"{self.name}.{_MADE.get(type(self.op), 'joined')}"
 
 
-Layer = Linear | Activation | Join
+_MADE = {MaxPool: "largest", SumPool: "sums", Flatten: "features"}
+Layer = Linear | Activation | Direct
 
 
 @dataclass(frozen=True)
 class Plan:
     """A network whose thresholds are still float32 operations.
 
-    `edge` gives the reals that the integers of `input` stand for; None where these are declared.
+    `edge` gives the reals that the integers of `input` stand for, `input_shape` their shape in the
+    network; the edge is None where these are declared.
     `layers` are in the order of the file, `output` names the value of the last one.
     """
 
     input: Quantizer
+    input_shape: tuple[int, ...]
     edge: Operation | None
     # How the integers of the input are made of what the source takes.
     quantizer: tuple[HostOp, ...]
@@ -118,7 +129,8 @@ class Plan:
     @property
     def chains(self) -> tuple[tuple[Layer, ...], ...]:
         """The layers in runs without branches: Linear and Activation by turns, each of which reads
-        what the one before makes, and nobody else does. A Join is alone.
+        what the one before makes, and nobody else does. A convolution begins one; a Direct is
+        alone.
 
         In an order in which each run finds its inputs made.
         """
@@ -128,7 +140,8 @@ class Plan:
         for layer in self.layers:
             first = layer.inputs[0]
             chain = chains.pop(first, []) if readers[first] == 1 else []
-            if chain and {type(chain[-1]), type(layer)} != {Linear, Activation}:
+            convolves = isinstance(layer, Linear) and isinstance(layer.op, Conv2d)
+            if chain and (convolves or {type(chain[-1]), type(layer)} != {Linear, Activation}):
                 chains[first], chain = chain, []
             chains[layer.output] = [*chain, layer]
         order = {layer.name: place for place, layer in enumerate(self.layers)}

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 from bitfold.models.errors import FrontendError, shown
 
+_MANY = 8
+"""More nodes than this, refused for one reason, are told in one line, which names the first."""
+_NAMED = 3
+
 
 class UnlowerableError(Exception):
     """Why one node can't be lowered, and what its author can do; caught where the node is known."""
@@ -31,19 +35,35 @@ class Problem:
 
 
 def refuse(source: str, problems: Sequence[Problem]) -> None:
-    """Raises FrontendError with all `problems`, each once; returns if there are none."""
-    lines = list(dict.fromkeys(str(problem) for problem in problems))
+    """Raises FrontendError with all `problems`, each once, and those of many nodes in one line;
+    returns if there are none."""
+    alike: dict[tuple[str, str, str], list[Problem]] = {}
+    for problem in dict.fromkeys(problems):
+        alike.setdefault((problem.op, problem.reason, problem.remedy), []).append(problem)
+    lines = [line for group in alike.values() for line in _lines(group)]
     if lines:
         count = len({problem.node for problem in problems})
         nodes = "1 node" if count == 1 else f"{count} nodes"
         raise FrontendError(f"{source}: {nodes} can't be lowered to integer layers", *lines)
 
 
-_CONVOLUTION = (
-    "convolutions are not supported yet",
-    "use fully connected layers, with the image flattened in front of them",
+def _lines(alike: list[Problem]) -> list[str]:
+    if len(alike) <= _MANY:
+        return list(map(str, alike))
+    nodes = ", ".join(shown(problem.node) for problem in alike[:_NAMED])
+    more = len(alike) - _NAMED
+    first = alike[0]
+    return [f"{nodes} and {more} more ({shown(first.op)}): {first.reason}; {first.remedy}"]
+
+
+_TRANSPOSED = (
+    "transposed convolutions are not supported",
+    "use plain ones, which make feature maps no larger",
 )
-_POOLING = ("pooling is not supported yet", "use fully connected layers and leave it out")
+_FINN_POOLING = (
+    "it is FINN's own, with channels last",
+    "give the file as it was before FINN's passes",
+)
 _RECURRENT = ("recurrent layers are not supported", "use a feed-forward network")
 _CONTROL_FLOW = (
     "control flow is not supported",
@@ -63,14 +83,9 @@ _JOIN = (
 )
 
 _REASONS = {
-    "Conv": _CONVOLUTION,
-    "ConvTranspose": _CONVOLUTION,
-    "MaxPool": _POOLING,
-    "AveragePool": _POOLING,
-    "GlobalAveragePool": _POOLING,
-    "GlobalMaxPool": _POOLING,
-    "QuantAvgPool2d": _POOLING,
-    "MaxPoolNHWC": _POOLING,
+    "ConvTranspose": _TRANSPOSED,
+    "QuantAvgPool2d": _FINN_POOLING,
+    "MaxPoolNHWC": _FINN_POOLING,
     "LSTM": _RECURRENT,
     "GRU": _RECURRENT,
     "RNN": _RECURRENT,
@@ -89,7 +104,6 @@ _REASONS = {
     "LayerNormalization": _SAMPLE_STATISTICS,
     "InstanceNormalization": _SAMPLE_STATISTICS,
     "FloatQuant": ("it gives small floats, not integers", "quantize with Quant or BipolarQuant"),
-    "Trunc": ("truncation is not supported", "quantize with Quant"),
     "Sign": ("it has three values, as the sign of 0 is 0", "quantize with BipolarQuant"),
 }
 

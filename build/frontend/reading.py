@@ -16,7 +16,7 @@ from bitfold.build.frontend.given import given_input
 from bitfold.build.frontend.layers import cut
 from bitfold.build.frontend.plan import Plan
 from bitfold.build.frontend.source import Source
-from bitfold.build.frontend.tracing import Trace, trace
+from bitfold.build.frontend.tracing import Trace, computed, trace
 from bitfold.models.errors import BitfoldError, FrontendError, NetworkError, shown
 from bitfold.models.names import plain_name
 from bitfold.models.network import Network
@@ -95,7 +95,7 @@ def trace_file(path: Path, network: Network, x: np.ndarray) -> Trace:
     """See `bitfold.build.frontend.trace_source`."""
     graph, plan = _plan(path, network)
     tensors = comparison.execute(graph, x)
-    layers = [tensors[layer.source.output] for layer in plan.layers]
+    layers = {layer.name: tensors[layer.source.output] for layer in plan.layers if layer.source}
     edge = tensors[plan.edge.output] if plan.edge else None
     return trace(network, plan, x, layers, tensors[comparison.scores_of(graph)], edge)
 
@@ -105,7 +105,15 @@ def trace_model(
     path: Path, network: Network, x: np.ndarray, layers: Sequence[np.ndarray], scores: np.ndarray
 ) -> Trace:
     """See `bitfold.build.frontend.trace_model`."""
-    return trace(network, _plan(path, network)[1], x, layers, scores)
+    graph, plan = _plan(path, network)
+    known = computed(graph, plan)
+    if len(layers) != len(known):
+        raise FrontendError(
+            f"{network.name}: {len(layers)} layers and quantizers ran, but its QONNX file has "
+            f"{len(known)}; export it again"
+        )
+    named = {layer.name: values for layer, values in zip(known, layers)}
+    return trace(network, plan, x, named, scores)
 
 
 @_typed

@@ -37,6 +37,16 @@ class Reals:
         """The map followed by real * factor + term."""
         return Reals(self.scale * factor, self.zero, self.offset * factor + term)
 
+    def flattened(self, shape: tuple[int, ...], order: tuple[int, ...]) -> Reals:
+        """The map of the features that become of a feature map of `shape`, its axes in `order`."""
+
+        def spread(values: np.ndarray) -> np.ndarray:
+            if not values.ndim:
+                return values
+            return np.broadcast_to(values, shape).transpose(order).ravel()
+
+        return Reals(spread(self.scale), spread(self.zero), spread(self.offset))
+
     @staticmethod
     def added(parts: Sequence[Reals]) -> Reals:
         """What the sum of integers stands for that stand for `parts`, all of one scale."""

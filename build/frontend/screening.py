@@ -37,6 +37,7 @@ _QUANT = {"signed": (0, 1), "narrow": (0, 1), "rounding_mode": AttributeProto.ST
 _ATTRIBUTES = {
     "Quant": _QUANT,
     "IntQuant": _QUANT,
+    "Trunc": _QUANT,
     "BipolarQuant": {},
     "MultiThreshold": {
         "out_dtype": AttributeProto.STRING,

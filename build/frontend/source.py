@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from onnx import helper, numpy_helper
 
 from bitfold.build.frontend.execution import NodeRunner
 from bitfold.build.frontend.loading import load
-from bitfold.build.frontend.operators import JOIN, is_known, is_safe, kind_of
+from bitfold.build.frontend.operators import JOIN, WINDOW, is_known, is_safe, kind_of
 from bitfold.build.frontend.problems import (
     Problem,
     UnlowerableError,
@@ -36,8 +37,8 @@ class Operation:
 
     `inputs` are the input of the file and outputs of operations, in the order of the node; one that
     joins branches has several. `samples` and `result` are what flows in and out for some input:
-    they tell shapes and dtypes. `then` are nodes that only make sense together with this one, in
-    order.
+    they tell shapes and dtypes. `has_maps`: the file has feature maps, which are its tensors of
+    four axes. `then` are nodes that only make sense together with this one, in order.
     """
 
     runner: NodeRunner
@@ -47,6 +48,7 @@ class Operation:
     constants: Mapping[str, np.ndarray]
     samples: tuple[np.ndarray, ...]
     result: np.ndarray
+    has_maps: bool = False
     then: tuple[Operation, ...] = ()
 
     @property
@@ -59,9 +61,20 @@ class Operation:
         return self.samples[0]
 
     @property
+    def is_map(self) -> bool:
+        """Whether it is computed on a feature map (batch, channels, height, width)."""
+        return self.has_maps and self.sample.ndim == 4
+
+    @property
     def shape(self) -> tuple[int, ...]:
-        """Of the input, without the batch."""
-        return self.sample.shape[1:]
+        """Of the input, without the batch; of a feature map only one pixel, as all are treated
+        alike."""
+        return (self.sample.shape[1], 1, 1) if self.is_map else self.sample.shape[1:]
+
+    @property
+    def features(self) -> int:
+        """How many features are treated each in its own way: those of a sample, or the channels."""
+        return prod(self.shape)
 
     @cached_property
     def attributes(self) -> dict:
@@ -74,7 +87,10 @@ class Operation:
         return self.constants.get(names[index]) if index < len(names) else None
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """(rows, features) to (rows, features), computed by the node itself; of one input only."""
+        """(rows, features) to (rows, features), computed by the node itself; of one input only.
+
+        It has to treat all pixels of a feature map alike: these are rows.
+        """
         shaped = x.reshape((len(x), *self.shape)).astype(self.sample.dtype)
         node = self.runner.node
         (name,) = (name for name in node.input if name and name not in self.constants)
@@ -83,6 +99,15 @@ class Operation:
         for operation in self.then:
             y = operation(y)
         return y
+
+
+def value_shape(tensor: np.ndarray, has_maps: bool) -> tuple[int, ...]:
+    """The shape that a network has for samples like `tensor`, (batch, ...), of a file with feature
+    maps or one without: (height, width, channels) of a map, else (features,)."""
+    if has_maps and tensor.ndim == 4:
+        channels, height, width = tensor.shape[1:]
+        return (height, width, channels)
+    return (prod(tensor.shape[1:]),)
 
 
 @dataclass(frozen=True)
@@ -103,6 +128,7 @@ class Source:
     # By which node each tensor that does not depend on the input was made, and its value.
     makers: Mapping[str, onnx.NodeProto]
     values: Mapping[str, np.ndarray]
+    has_maps: bool
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
@@ -185,6 +211,7 @@ def read_source(path: Path) -> Source:
         problems,
         walk.makers,
         values,
+        walk.has_maps,
     )
 
 
@@ -223,6 +250,7 @@ class _Walk:
         # What a node makes that is refused, or was there before: the tensor that takes its place.
         self.replaced: dict[str, str] = {}
         self.seen: dict[tuple, str] = {}
+        self.has_maps = any(node.op_type in WINDOW for node in graph.node)
 
     def follow(self, start: str, sample: np.ndarray, end: str) -> tuple[Operation, ...]:
         self.dependent[start] = sample
@@ -307,7 +335,7 @@ class _Walk:
             self.replaced.update(dict.fromkeys(outputs, inputs[0]))
             return None
         flowing = tuple(samples[name] for name in moving)
-        return Operation(runner, name, inputs, output, constants, flowing, result)
+        return Operation(runner, name, inputs, output, constants, flowing, result, self.has_maps)
 
     def _meaning(self, node: onnx.NodeProto, output: str) -> tuple:
         """What tells its `output` from all others: two nodes that have this in common are one."""

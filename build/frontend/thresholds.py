@@ -76,16 +76,19 @@ def _try(activation: Activation, low: int, high: int, points: np.ndarray) -> Non
         )
 
 
-def check_rises(activation: Activation, low: int, high: int) -> None:
-    """Behind weights, FINN negates the rows that fall; where there are none, nothing can."""
+def falling_features(activation: Activation, low: int, high: int) -> np.ndarray:
+    """(features,) bool: where it falls with integers of `low` to `high`."""
     ends = np.repeat([[low], [high]], activation.features, axis=1)
     at_low, at_high = activation(ends)
-    if (at_low > at_high).any():
-        feature = int(np.argmax(at_low > at_high))
-        raise UnlowerableError(
-            f"it falls where the input rises (feature {feature})",
-            "negate the feature and the weights of the next layer",
-        )
+    return at_low > at_high
+
+
+def falling_feature(falling: np.ndarray) -> UnlowerableError:
+    """The error for features that fall where there are no weights in front, to be negated."""
+    return UnlowerableError(
+        f"it falls where the input rises (feature {int(np.argmax(falling))})",
+        "negate the feature and the weights of the next layer",
+    )
 
 
 def negated(activation: Activation, signs: np.ndarray) -> Activation:

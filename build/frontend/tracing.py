@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from bitfold.build.frontend.comparison import FLOAT32_BITS, row_signs
-from bitfold.build.frontend.plan import Activation, Linear, Plan
-from bitfold.models.errors import FrontendError
+from bitfold.build.frontend.comparison import FLOAT32_BITS, as_value, at_input, row_signs
+from bitfold.build.frontend.operators import CONVOLUTION, DENSE, QUANTIZER
+from bitfold.build.frontend.plan import Direct, Layer, Linear, Plan
+from bitfold.build.frontend.source import Source
 from bitfold.models.network import Network
 
 
@@ -26,35 +27,44 @@ class Trace:
     scores: np.ndarray
 
 
+def computed(source: Source, plan: Plan) -> list[Layer]:
+    """The layers that a model computes too: sums of products, and quantizers behind the input's, in
+    the order of its file."""
+    places = {operation.output: place for place, operation in enumerate(source.operations)}
+    kinds = CONVOLUTION | DENSE | QUANTIZER
+    known = [layer for layer in plan.layers if layer.source and layer.source.kind in kinds]
+    return sorted(known, key=lambda layer: places[layer.source.output])
+
+
 def trace(
     network: Network,
     plan: Plan,
     x: np.ndarray,
-    layers: Sequence[np.ndarray],
+    layers: Mapping[str, np.ndarray],
     scores: np.ndarray,
     edge: np.ndarray | None = None,
 ) -> Trace:
-    """The integers behind the float32 of each sum and of each quantizer behind the input's.
+    """The integers behind the float32 of layers, by name; those of additions, pooling and the like
+    that are not there follow from the others.
 
     `x` (rows, *sample_shape) float32 is what they were computed from, and `edge` what the input's
-    quantizer gave, where it is known. Raises FrontendError where `plan`, that of the file, has
-    others.
+    quantizer gave, where it is known. `plan` is that of the file.
     """
-    if len(layers) != len(plan.layers):
-        raise FrontendError(
-            f"{network.name}: {len(layers)} layers and quantizers ran, but its QONNX file has "
-            f"{len(plan.layers)}; export it again"
-        )
     integers = network.quantize(x)
     if edge is not None:
-        integers = plan.input.reals.integers(edge.reshape(integers.shape))
+        integers = plan.input.reals.integers(at_input(network, edge))
     tensors, rounded = {network.input: integers}, {}
     nodes = {node.name: node for node in network.nodes}
-    for layer, values in zip(plan.layers, layers):
+    for layer in plan.layers:
         node = nodes[layer.name]
-        reals = values.reshape(len(x), -1)
+        if layer.name not in layers:
+            if isinstance(layer, Direct) and all(name in tensors for name in layer.inputs):
+                made = network.apply(node, *(tensors[name] for name in layer.inputs))
+                tensors.update(zip(node.outputs, made))
+            continue
+        reals = as_value(layers[layer.name], network.values[node.output])
         integers = layer.reals.integers(reals)
-        if not isinstance(layer, Activation):
+        if layer.source.kind not in QUANTIZER:
             if network.values[node.output].encoding.bits > FLOAT32_BITS:
                 continue
             rounded[node.output] = layer.reals.of(integers) != reals

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bitfold.build.frontend.operators import encoding_of_range
+from bitfold.build.frontend.operators import CONVOLUTION, encoding_of_range
 from bitfold.build.frontend.problems import UnlowerableError
+from bitfold.build.frontend.windows import kernels_and_term
 from bitfold.models.encoding import Encoding
 
 if TYPE_CHECKING:
@@ -52,6 +53,14 @@ def matrix_and_term(operation: Operation) -> tuple[np.ndarray, np.ndarray]:
         raise UnlowerableError(f"its bias has shape {bias.shape}", "use one value a row")
     bias = bias.astype(np.float64).reshape(-1) * attributes.get("beta", 1.0)
     return matrix, bias if bias.size > 1 else bias[0]
+
+
+def weights_and_term(operation: Operation) -> tuple[np.ndarray, np.ndarray]:
+    """The weights of a layer, shaped as a network has them, and its bias, one value a row or a
+    scalar; float64. Raises UnlowerableError for what is no such layer."""
+    if operation.kind in CONVOLUTION:
+        return kernels_and_term(operation)
+    return matrix_and_term(operation)
 
 
 def integer_rows(matrix: np.ndarray, scales: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

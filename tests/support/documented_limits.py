@@ -181,6 +181,15 @@ FRONT_END = (
         lambda _: qonnx(CHAIN.replace("y = MatMul", "s = MatMul") + "t = Neg(s) y = Mul(s, t)"),
         "build/frontend/problems.py",
     ),
+    Limit(
+        "Padding with 0 of activations that have none",
+        lambda _: qonnx(
+            "a = BipolarQuant(x, one) b = Conv<pads = [1, 1, 1, 1]>(a, kernel) y = Flatten(b)",
+            x="float[1, 1, 2, 2] x",
+            kernel=np.ones((1, 1, 3, 3)),
+        ),
+        "build/frontend/windows.py",
+    ),
 )
 
 

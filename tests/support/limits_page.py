@@ -21,8 +21,8 @@ from bitfold.models.errors import BitfoldError
 
 PAGE = Path(__file__).parents[2] / "docs" / "limits.md"
 REFUSED = (
-    *("Conv", "MaxPool", "LSTM", "If", "LayerNormalization", "DynamicQuantizeLinear"),
-    *("QLinearMatMul", "FloatQuant", "Trunc", "Sign", "Erf"),
+    *("ConvTranspose", "MaxPoolNHWC", "LSTM", "If", "LayerNormalization"),
+    *("DynamicQuantizeLinear", "QLinearMatMul", "FloatQuant", "Sign", "Erf"),
 )
 """Operators to show: one of each reason."""
 
@@ -87,7 +87,8 @@ def _code(text: str) -> str:
 
 def _operators() -> str:
     groups = {
-        "layers": operators.DENSE,
+        "layers": operators.DENSE | operators.CONVOLUTION,
+        "pooling": operators.MAX_POOL | operators.AVERAGE,
         "quantizers": operators.QUANTIZER,
         "joins of branches": operators.JOIN,
         "folded into thresholds or scales": operators.AFFINE | operators.MONOTONE,
