@@ -107,7 +107,7 @@ def _zero(reals: Reals, encoding: Encoding) -> int:
         raise UnlowerableError(
             f"its padding is 0, which is no value of its input: {encoding}"
             f"{'' if encoding.is_bipolar else f', each worth {reals.scale.flat[0]:g}'}",
-            "leave out the padding, or quantize its input to 2 bits or more, with a zero among them",
+            "leave out the padding, or quantize its input to 2 bits or more, with a 0 among them",
         )
     return integer
 
