@@ -19,12 +19,14 @@ INNER_ROOMS = ("frontend", "unrolled", "compile", "implement", "workflows", "ins
 # The files of models/ that train and export. All others of that room run on a board.
 TRAINING = {
     "checkpoints",
+    "convolutions",
     "cross_validation",
     "datasets",
     "export",
     "layers",
     "metrics",
     "quantization",
+    "quantizers",
     "tables",
     "tracing",
     "training",
