@@ -34,7 +34,8 @@ from bitfold.build.frontend import read_qonnx
 from bitfold.build.implement.synthesis import synthesise_bundle
 from bitfold.build.workflows.networks import default_engine
 from bitfold.models.cross_validation import look_up
-from bitfold.models.datasets import Dataset, iris_split, load_iris
+from bitfold.models.dataset import Dataset
+from bitfold.models.datasets import iris_split, load_iris
 from bitfold.models.export import export_qonnx
 from bitfold.models.metrics import Metrics, measure
 from bitfold.models.network import Network

@@ -1,9 +1,9 @@
-"""Repeated stratified cross-validation: on iris, with a file that keeps it, and on any table."""
+"""Repeated stratified cross-validation: of the zoo, with a file that keeps it, and on any table."""
 
 import hashlib
 import json
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from bitfold.models import zoo
-from bitfold.models.datasets import Dataset, load_iris
+from bitfold.models.dataset import Dataset
+from bitfold.models.datasets import IN_PARTS, load
 from bitfold.models.errors import DatasetError, TrainingError
 from bitfold.models.files import whole_file
 from bitfold.models.quantization import QUANTIZATIONS
@@ -19,6 +20,7 @@ from bitfold.models.training import recipe_for, recipe_hash, train
 
 FOLDS = 5
 REPEATS = 5
+"""Of the 150 flowers; larger data is folded once a seed."""
 SEEDS = (0, 1, 2)
 
 # The committed results; `bitfold train --cross-validate` makes them anew.
@@ -30,29 +32,35 @@ NETWORKS: tuple[tuple[str, str], ...] = (
     *(("irisnet", quantization) for quantization in ("float", "W1A1", "W1A3", "W4A4")),
     *(("iris_64_64", quantization) for quantization in ("float", "W1A1", "W1A3", "W4A4")),
     ("iris_petals", "W1A1-thermometer"),
+    *(("digits_conv", quantization) for quantization in ("W1A2", "W2A2")),
 )
 
 _FORMAT = "bitfold cross-validation 1"
-_HELD_OUT_ROWS = 150 // FOLDS
+_IRIS_FOLDS = (30,) * FOLDS
 
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """Rows that came out right, of the 30 held out, in each fit: `correct[seed]` holds 25.
+    """Rows that came out right, of those held out, in each fit of a seed: `correct[seed]`.
 
-    `key` is a hash of all that decides the outcome but the seed: recipe, data, folds.
+    `key` is a hash of all that decides the outcome but the seed: recipe, data, folds. `fold_rows`
+    are how many rows each of the folds has; fits go through the folds once or several times.
     """
 
     topology: str
     quantization: str
     key: str
     correct: dict[int, tuple[int, ...]]
+    fold_rows: tuple[int, ...] = _IRIS_FOLDS
 
     @property
     def accuracies(self) -> np.ndarray:
         """(fits,) float64, all seeds together."""
-        fits = [count for seed in sorted(self.correct) for count in self.correct[seed]]
-        return np.array(fits, np.float64) / _HELD_OUT_ROWS
+        return np.concatenate([self._of(seed) for seed in sorted(self.correct)])
+
+    def _of(self, seed: int) -> np.ndarray:
+        counts = np.array(self.correct[seed], np.float64).reshape(-1, FOLDS)
+        return (counts / self.fold_rows).ravel()
 
     @property
     def mean(self) -> float:
@@ -60,15 +68,12 @@ class CrossValidation:
 
     @property
     def std(self) -> float:
-        """Over all fits: what one fit, judged on 30 rows, strays from the mean."""
+        """Over all fits: what one fit, judged on one fold, strays from the mean."""
         return float(self.accuracies.std())
 
     @property
     def seed_means(self) -> dict[int, float]:
-        return {
-            seed: float(np.mean(counts)) / _HELD_OUT_ROWS
-            for seed, counts in sorted(self.correct.items())
-        }
+        return {seed: float(self._of(seed).mean()) for seed in sorted(self.correct)}
 
     def to_json(self) -> dict:
         return {
@@ -80,12 +85,14 @@ class CrossValidation:
             "seed_means": {str(seed): mean for seed, mean in self.seed_means.items()},
             "fits": len(self.accuracies),
             "correct": {str(seed): list(counts) for seed, counts in sorted(self.correct.items())},
+            **({} if self.fold_rows == _IRIS_FOLDS else {"fold_rows": list(self.fold_rows)}),
         }
 
     @classmethod
     def from_json(cls, data: dict) -> "CrossValidation":
         correct = {int(seed): tuple(counts) for seed, counts in data["correct"].items()}
-        return cls(data["topology"], data["quantization"], data["key"], correct)
+        folds = tuple(data.get("fold_rows", _IRIS_FOLDS))
+        return cls(data["topology"], data["quantization"], data["key"], correct, folds)
 
 
 def look_up(topology: str, quantization: str, path: Path = RESULTS) -> CrossValidation | None:
@@ -108,15 +115,20 @@ def cross_validate(
 
     What `path` already holds for the same key and seed is kept, and every finished pair and seed
     is written at once: an interrupted call is taken up where it stopped. `progress(done, total)`
-    counts pairs and seeds. Raises TrainingError for unknown names or a topology not for iris.
+    counts pairs and seeds. Raises TrainingError for unknown names, and for a topology whose data
+    has a test set of its own.
     """
     results = _read(path)
     for network in networks:
-        if zoo.topology(network[0]).dataset != "iris":
-            raise TrainingError(f"{network[0]}: only networks for iris are cross-validated")
+        dataset = zoo.topology(network[0]).dataset
+        if dataset in IN_PARTS:
+            raise TrainingError(
+                f"{network[0]}: {dataset} has a test set of its own, and is not cross-validated"
+            )
         key = cross_validation_key(*network, steps=steps)
         if network not in results or results[network].key != key:
-            results[network] = CrossValidation(*network, key, correct={})
+            folds = tuple(len(fold) for _, fold in _folds(load(dataset), seed=0))[:FOLDS]
+            results[network] = CrossValidation(*network, key, correct={}, fold_rows=folds)
     tasks = [
         (*network, seed, steps)
         for network in networks
@@ -174,30 +186,38 @@ def cross_validate_rows(
 
 def cross_validation_key(topology: str, quantization: str, steps: int | None = None) -> str:
     """sha256 over recipe, data, folds and repeats."""
-    iris = load_iris()
-    digest = hashlib.sha256(f"{FOLDS} folds, {REPEATS} repeats, ".encode())
+    rows = load(zoo.topology(topology).dataset)
+    digest = hashlib.sha256(f"{FOLDS} folds, {_repeats(rows)} repeats, ".encode())
     recipe = recipe_for(topology, quantization, steps)
     digest.update(recipe_hash(topology, quantization, recipe).encode())
-    digest.update(iris.features.astype("<f4").tobytes())
-    digest.update(iris.labels.astype("<i8").tobytes())
+    digest.update(rows.features.astype("<f4").tobytes())
+    digest.update(rows.labels.astype("<i8").tobytes())
     return digest.hexdigest()
+
+
+def _repeats(rows: Dataset) -> int:
+    return REPEATS if rows.name == "iris" else 1
+
+
+def _folds(rows: Dataset, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Which rows to train on and which to judge by, fit by fit."""
+    from sklearn.model_selection import RepeatedStratifiedKFold
+
+    folds = RepeatedStratifiedKFold(n_splits=FOLDS, n_repeats=_repeats(rows), random_state=seed)
+    return folds.split(rows.features, rows.labels)
 
 
 def _count_correct(
     topology: str, quantization: str, seed: int, steps: int | None
 ) -> tuple[int, ...]:
     """Trains on each fold's other rows and counts the fold's rows that come out right."""
-    from sklearn.model_selection import RepeatedStratifiedKFold
-
-    iris = load_iris()
-    folds = RepeatedStratifiedKFold(n_splits=FOLDS, n_repeats=REPEATS, random_state=seed)
+    rows = load(zoo.topology(topology).dataset)
     correct = []
-    for fit, (training, held_out) in enumerate(folds.split(iris.features, iris.labels)):
-        model = train(
-            topology, quantization, iris.take(training), seed * FOLDS * REPEATS + fit, steps
-        )
-        predicted = model.classify(iris.features[held_out])
-        correct.append(int((predicted == iris.labels[held_out]).sum()))
+    for fit, (training, held_out) in enumerate(_folds(rows, seed)):
+        fits = FOLDS * _repeats(rows)
+        model = train(topology, quantization, rows.take(training), seed * fits + fit, steps)
+        predicted = model.classify(rows.features[held_out])
+        correct.append(int((predicted == rows.labels[held_out]).sum()))
     return tuple(correct)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bitfold.models.datasets import Dataset
+from bitfold.models.dataset import Dataset
 from bitfold.models.errors import DatasetError
 from bitfold.models.files import check_file
 from bitfold.models.names import plain_name

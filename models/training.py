@@ -12,7 +12,8 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import nn
 
 from bitfold.models import zoo
-from bitfold.models.datasets import Dataset, iris_split, load_mnist, split
+from bitfold.models.dataset import Dataset
+from bitfold.models.datasets import fifth, holdout
 from bitfold.models.errors import TrainingError
 from bitfold.models.layers import fold_batch_norms
 from bitfold.models.metrics import Metrics, measure
@@ -34,6 +35,8 @@ class Recipe:
     steps: int
     # Rows a step; None is all of them, with fresh noise and soft targets (iris).
     batch_rows: int | None
+    # Whether half of the images of a step are moved, by up to a pixel each way.
+    shifts: bool = False
     # Passes in train mode at the end, so that BatchNorm's averages are those of the last weights.
     settling_passes: int = 60
     # Shares of the steps at which pruning begins and at which its mask is final.
@@ -51,7 +54,10 @@ def recipe_for(topology: str, quantization: str, steps: int | None = None) -> Re
     learning_rate = 0.02 if bits == 1 else 0.01
     recipe = {
         "iris": Recipe(learning_rate, steps=400, batch_rows=None),
+        "digits": Recipe(learning_rate, steps=1500, batch_rows=64, shifts=True),
         "mnist": Recipe(learning_rate, steps=6000, batch_rows=256),
+        "fashion-mnist": Recipe(learning_rate, steps=6000, batch_rows=128),
+        "cifar10": Recipe(learning_rate, steps=20_000, batch_rows=128, shifts=True),
         "table": Recipe(learning_rate, steps=1000, batch_rows=128),
     }[zoo.topology(topology).dataset]
     if steps is not None:
@@ -71,7 +77,8 @@ def recipe_hash(topology: str, quantization: str, recipe: Recipe | None = None) 
         "version": RECIPE_VERSION,
         "topology": asdict(zoo.topology(topology)),
         "quantization": asdict(quantization_named(quantization)),
-        "recipe": asdict(recipe),
+        # What is off says nothing: a recipe keeps its hash when there is more to switch on.
+        "recipe": {key: value for key, value in asdict(recipe).items() if value is not False},
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -126,17 +133,13 @@ def train_on_holdout(
 ) -> TrainedModel:
     """Trains on the topology's own data, or on `rows`, and measures on what is held out.
 
-    For MNIST that is its own test set, else a fifth of the rows: see `datasets.split`. Raises what
-    `train` raises, and DatasetError where MNIST's files are missing.
+    That is the data's own test set, or else a fifth of the rows: see `datasets.holdout`. Raises
+    what `train` raises, and DatasetError where files are missing.
     """
-    if rows is None and zoo.topology(topology).dataset == "mnist":
-        training, held_out = load_mnist("train"), load_mnist("test")
-        said = f"the {len(training)} rows of the training set"
+    if rows is None:
+        training, held_out, said = holdout(zoo.topology(topology).dataset, seed)
     else:
-        training, held_out = iris_split(seed) if rows is None else split(rows, seed)
-        said = (
-            f"{len(training)} of {len(training) + len(held_out)} rows, stratified with seed {seed}"
-        )
+        training, held_out, said = fifth(rows, seed)
     model = train(topology, quantization, training, seed, steps, said, progress)
     return replace(model, metrics=model.measure(held_out))
 
@@ -175,6 +178,8 @@ def train(
             batches = _noisy_rows(rows, generator)
         else:
             batches = _minibatches(rows, min(recipe.batch_rows, len(rows)), generator)
+        if recipe.shifts:
+            batches = _shifted(batches, module.input.format.image, generator)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         _fit(module.to(device), batches, recipe, quantization_named(quantization), device, progress)
         fold_batch_norms(module.to("cpu"))
@@ -200,7 +205,7 @@ def _fit(
     device: str,
     progress: Progress | None,
 ) -> None:
-    weights = [p for p in module.parameters() if p.dim() == 2 and p.requires_grad]
+    weights = [p for p in module.parameters() if p.dim() > 1 and p.requires_grad]
     pruning = _Pruning(weights, recipe, quantization.sparsity)
     optimizer = torch.optim.Adam(
         [parameter for parameter in module.parameters() if parameter.requires_grad],
@@ -287,6 +292,24 @@ def _minibatches(
         for start in range(0, len(rows) - size + 1, size):
             batch = order[start : start + size]
             yield torch.from_numpy(rows.features[batch].astype(np.float32)), labels[batch]
+
+
+def _shifted(
+    batches: Iterator[tuple[torch.Tensor, torch.Tensor]],
+    image: tuple[int, int, int],
+    generator: np.random.Generator,
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """The batches with half of their images moved by up to a pixel each way; what comes in is 0."""
+    _, height, width = image
+    for features, labels in batches:
+        padded = nn.functional.pad(features.reshape(-1, *image), (1, 1, 1, 1))
+        moves = generator.integers(0, 3, (len(padded), 2))
+        moves[len(padded) // 2 :] = 1
+        moved = [
+            one[:, row : row + height, column : column + width]
+            for one, (row, column) in zip(padded, moves)
+        ]
+        yield torch.stack(moved).reshape(features.shape), labels
 
 
 @contextmanager

@@ -90,7 +90,7 @@ def describe_steps(bundle: OffloadBundle, network: Network, frames: int) -> list
     steps = []
     for step in split(bundle.engine, network):
         if isinstance(step, HostStep):
-            steps.append({"host": step.node.name, "kind": type(step.node).__name__})
+            steps.append({"host": step.node.name, "kind": step.node.kind})
         else:
             steps.append(_describe_program(bundle, step.program, frames))
     return steps

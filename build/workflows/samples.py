@@ -10,6 +10,7 @@ import numpy as np
 
 from bitfold.models.array_files import read_npy
 from bitfold.models.checked import checked
+from bitfold.models.dataset import Dataset
 from bitfold.models.errors import InputError
 from bitfold.models.files import check_file
 from bitfold.models.inputs import INTEGERS, MEASUREMENTS, PIXELS, as_reals
@@ -23,18 +24,22 @@ MAX_BYTES = 1 << 30
 @dataclass(frozen=True)
 class Samples:
     """Rows `x` as Accelerator.run takes them, what their numbers mean (models/inputs.py), and their
-    classes (rows,) where these are known."""
+    classes (rows,) where these are known; `pictures` are (rows, height, width, channels) of 0..255,
+    where they are images."""
 
     x: np.ndarray
     inputs: str = MEASUREMENTS
     labels: np.ndarray | None = None
+    pictures: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
     def __getitem__(self, rows: slice | np.ndarray) -> Samples:
-        labels = None if self.labels is None else self.labels[rows]
-        return replace(self, x=self.x[rows], labels=labels)
+        labels, pictures = (
+            None if known is None else known[rows] for known in (self.labels, self.pictures)
+        )
+        return replace(self, x=self.x[rows], labels=labels, pictures=pictures)
 
     def integers(self, network: Network) -> np.ndarray:
         """The integers of the network's input. Raises InputError where it does not take them."""
@@ -68,10 +73,11 @@ def read_samples(
     network: Network | None = None,
     inputs: str | None = None,
 ) -> Samples:
-    """The samples in `file`, .npy or .csv, or those of `dataset` ("iris", "mnist") with labels.
+    """The samples in `file`, .npy or .csv, or those of `dataset` (of models/datasets.py) with
+    labels.
 
-    `inputs` names what they are, by default measurements. MNIST's are pixels, but for a network
-    that was trained here: of that the numbers 0..255 are the measurements.
+    `inputs` names what they are, by default measurements. Images of 0..255 are pixels, but for a
+    network that was trained on them here: of that the numbers 0..255 are the measurements.
 
     A .csv file is either of numbers only, or starts with column names. Then the columns are taken
     that `network` was trained on, by name, and `label` may name one of its classes (a number from 0
@@ -80,12 +86,12 @@ def read_samples(
     named.
     """
     if dataset:
-        from bitfold.models.datasets import load_iris, load_mnist
+        from bitfold.models.datasets import IN_PARTS, load
 
-        data = load_iris() if dataset == "iris" else load_mnist("test")
-        trained_on = network.info.get("dataset") if network else None
-        theirs = PIXELS if dataset == "mnist" and trained_on != "mnist" else MEASUREMENTS
-        return Samples(data.features, inputs or theirs, data.labels)
+        data = load(dataset)
+        trained_here = network is not None and network.info.get("dataset") == dataset
+        theirs = PIXELS if dataset in IN_PARTS and not trained_here else MEASUREMENTS
+        return Samples(_alike(data, network), inputs or theirs, data.labels, data.pictures)
     inputs = inputs or MEASUREMENTS
     remedy = "give an .npy file, or a .csv of numbers only"
     check_file(file, MAX_BYTES, InputError, "not samples", remedy)
@@ -105,6 +111,14 @@ def read_samples(
     if not x.size or not x.ndim:
         raise InputError(f"{file}: holds no samples; give at least one row")
     return Samples(x, inputs)
+
+
+def _alike(data: Dataset, network: Network | None) -> np.ndarray:
+    """The rows of `data` as `network` takes samples: channels last, where it does."""
+    shape = network.sample_shape if network else None
+    if data.image and shape == (*data.image[1:], data.image[0]) != data.image:
+        return data.features.reshape(-1, *data.image).transpose(0, 2, 3, 1)
+    return data.features
 
 
 def _features(network: Network | None) -> tuple[str, ...]:

@@ -31,6 +31,23 @@ _ALL = (
     Topology("iris_64_64", "iris", "4-64-64-3"),
     Topology("iris_petals", "iris", "4-8-3; a thermometer has 8 levels, on the petals only"),
     Topology("tfc", "mnist", "784-64-64-64-10"),
+    Topology("digits_conv", "digits", "8x8x1, 3x3 convolutions 16 and 32, pool, 128-10"),
+    Topology(
+        "fashion_conv",
+        "fashion-mnist",
+        "28x28x1, 3x3 convolutions 16, pool, 32, 32, pool, 512-64-10",
+    ),
+    Topology("resnet8", "cifar10", "32x32x3, 16, three residual pairs 16, 32, 64, average, 64-10"),
+    Topology(
+        "separable",
+        "cifar10",
+        "32x32x3, 16, four depthwise and 1x1 pairs 32, 64, 64, 128, average, 128-10",
+    ),
+    Topology(
+        "cnv",
+        "cifar10",
+        "32x32x3, 3x3 convolutions 64, 64, pool, 128, 128, pool, 256, 256, 256-512-512-10",
+    ),
 )
 TOPOLOGIES: dict[str, Topology] = {topology.name: topology for topology in _ALL}
 

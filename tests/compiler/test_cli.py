@@ -16,7 +16,8 @@ from support.small_network import small_network
 from bitfold.build.cli import console
 from bitfold.build.cli.main import main
 from bitfold.build.workflows.samples import read_samples
-from bitfold.models.datasets import Dataset, load_iris
+from bitfold.models.dataset import Dataset
+from bitfold.models.datasets import load_iris
 from bitfold.overlays.bundle import Bundle
 
 

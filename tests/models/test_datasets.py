@@ -1,13 +1,25 @@
-"""Iris is whole and splits fairly; MNIST's idx files are found, read and refused as documented."""
+"""The data is whole and splits fairly; files of images are read and refused as documented."""
 
 import gzip
+import io
+import tarfile
 
 import numpy as np
 import pytest
 
-from bitfold.models import datasets
-from bitfold.models.datasets import IRIS_INPUT, iris_split, load_iris, load_mnist, read_idx
+from bitfold.models import image_files
+from bitfold.models.dataset import split
+from bitfold.models.datasets import (
+    DATASETS,
+    DIGITS_INPUT,
+    IRIS_INPUT,
+    holdout,
+    load,
+    load_digits,
+    load_iris,
+)
 from bitfold.models.errors import DatasetError
+from bitfold.models.image_files import load_cifar10, load_fashion_mnist, load_mnist, read_idx
 
 
 def test_iris_has_fifty_flowers_of_each_of_three_species():
@@ -27,7 +39,7 @@ def test_no_iris_measurement_lies_on_a_rounding_tie_or_outside_the_input_format(
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_iris_split_holds_out_ten_flowers_of_each_species(seed):
-    training, holdout = iris_split(seed)
+    training, holdout = split(load_iris(), seed)
     assert np.bincount(training.labels).tolist() == [40, 40, 40]
     assert np.bincount(holdout.labels).tolist() == [10, 10, 10]
     both = np.concatenate([training.features, holdout.features])
@@ -35,8 +47,22 @@ def test_the_iris_split_holds_out_ten_flowers_of_each_species(seed):
 
 
 def test_the_iris_split_is_decided_by_its_seed():
-    assert np.array_equal(iris_split(1)[1].features, iris_split(1)[1].features)
-    assert not np.array_equal(iris_split(1)[1].features, iris_split(2)[1].features)
+    assert np.array_equal(split(load_iris(), 1)[1].features, split(load_iris(), 1)[1].features)
+    assert not np.array_equal(split(load_iris(), 1)[1].features, split(load_iris(), 2)[1].features)
+
+
+def test_the_digits_are_images_of_whole_numbers_that_the_input_holds():
+    digits = load_digits()
+    assert digits.features.shape == (1797, 64) and digits.image == (1, 8, 8)
+    assert np.array_equal(digits.features, np.round(digits.features))
+    assert digits.features.max() == digits.largest == 16 <= DIGITS_INPUT.largest
+    training, held_out, said = holdout("digits", seed=0)
+    assert (len(training), len(held_out)) == (1438, 359) and "1438 of 1797" in said
+
+
+def test_every_data_has_a_name_and_another_name_is_refused_with_these():
+    with pytest.raises(DatasetError, match=f"'fashion' is not known; .*{', '.join(DATASETS)}"):
+        load("fashion")
 
 
 def test_taken_rows_keep_their_labels():
@@ -73,13 +99,13 @@ def test_mnist_is_read_from_plain_and_gzipped_files(digits):
 
 def test_mnist_is_taken_from_the_first_documented_place_that_has_it(digits, tmp_path, monkeypatch):
     empty = tmp_path / "empty"
-    monkeypatch.setattr(datasets, "MNIST_FOLDERS", (empty, digits[0]))
+    monkeypatch.setattr(image_files, "folders", lambda name: (empty, digits[0]))
     assert len(load_mnist("test")) == 7
 
 
 def test_missing_mnist_files_are_reported_with_every_place_and_a_source(tmp_path, monkeypatch):
     places = (tmp_path / "first", tmp_path / "second")
-    monkeypatch.setattr(datasets, "MNIST_FOLDERS", places)
+    monkeypatch.setattr(image_files, "folders", lambda name: places)
     with pytest.raises(DatasetError) as error:
         load_mnist("train")
     assert all(str(place) in str(error.value) for place in places)
@@ -130,3 +156,86 @@ def test_a_label_that_is_no_digit_is_refused(digits):
     (folder / "t10k-labels-idx1-ubyte").write_bytes(idx(np.arange(4, 11)))
     with pytest.raises(DatasetError, match="label 10"):
         load_mnist("test", folder)
+
+
+def test_fashion_mnist_has_the_names_of_clothes(digits):
+    clothes = load_fashion_mnist("test", digits[0])
+    assert clothes.name == "fashion-mnist" and clothes.class_names[9] == "ankle boot"
+    assert clothes.image == (1, 28, 28)
+
+
+def test_fashion_mnist_is_not_looked_for_where_mnist_is(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(image_files, "folders", lambda name: (tmp_path / "none" / name,))
+    with pytest.raises(DatasetError, match=r"fashion-mnist: found no .*/none/fashion-mnist; get"):
+        load_fashion_mnist("test")
+
+
+CIFAR10 = np.random.default_rng(0).integers(0, 256, (3, 3073)).astype(np.uint8)
+CIFAR10[:, 0] = [3, 8, 0]
+TEST_BATCH = "cifar-10-batches-bin/test_batch.bin"
+
+
+def packed(path, files):
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+
+
+@pytest.mark.parametrize("place", ["test_batch.bin", TEST_BATCH, "cifar-10-binary.tar.gz"])
+def test_cifar10_is_read_from_its_batches_and_from_the_archive_of_them(tmp_path, place):
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    if place.endswith("gz"):
+        packed(tmp_path / place, {"readme.html": b"", TEST_BATCH: CIFAR10.tobytes()})
+    else:
+        (tmp_path / place).write_bytes(CIFAR10.tobytes())
+    images = load_cifar10("test", tmp_path)
+    assert images.labels.tolist() == [3, 8, 0] and images.class_names[3] == "cat"
+    assert np.array_equal(images.features, CIFAR10[:, 1:]) and images.image == (3, 32, 32)
+    assert images.feature_names[1024] == "green row 0 column 0"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [place.split("/")[0]]
+
+
+def test_the_training_set_of_cifar10_is_all_five_batches(tmp_path):
+    for number in range(1, 6):
+        (tmp_path / f"data_batch_{number}.bin").write_bytes(CIFAR10[:number].tobytes())
+    with pytest.raises(DatasetError, match=r"found no test_batch\.bin and no cifar-10-binary"):
+        load_cifar10("test", tmp_path)
+    assert len(load_cifar10("train", tmp_path)) == 1 + 2 + 3 + 3 + 3
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "a batch of 0 bytes"),
+        (CIFAR10.tobytes()[:-1], "a batch of 9218 bytes; expected 3073 an image"),
+        (b"\x0a" + CIFAR10.tobytes()[1:], "label 10"),
+    ],
+)
+@pytest.mark.parametrize("archived", [False, True])
+def test_a_malformed_batch_is_refused_by_name(tmp_path, content, said, archived):
+    if archived:
+        packed(tmp_path / "cifar-10-binary.tar.gz", {TEST_BATCH: content})
+    else:
+        (tmp_path / "test_batch.bin").write_bytes(content)
+    with pytest.raises(DatasetError, match=rf"{tmp_path}/.*: {said}.*fetch it again"):
+        load_cifar10("test", tmp_path)
+
+
+@pytest.mark.parametrize("keep", [0, 10, 200])
+def test_a_damaged_archive_is_refused_by_name(tmp_path, keep):
+    path = tmp_path / "cifar-10-binary.tar.gz"
+    packed(path, {TEST_BATCH: CIFAR10.tobytes()})
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(DatasetError, match=r"binary\.tar\.gz: .*fetch it again"):
+        load_cifar10("test", tmp_path)
+
+
+def test_an_archive_without_the_batches_or_too_large_is_refused(tmp_path, monkeypatch):
+    packed(tmp_path / "cifar-10-binary.tar.gz", {"other.bin": CIFAR10.tobytes()})
+    with pytest.raises(DatasetError, match=r"holds no test_batch\.bin"):
+        load_cifar10("test", tmp_path)
+    monkeypatch.setattr(image_files, "_MAX_ARCHIVE_BYTES", 1000)
+    with pytest.raises(DatasetError, match="unpacks to more than 1000 bytes"):
+        load_cifar10("test", tmp_path)

@@ -16,7 +16,8 @@ from qonnx.custom_op.general.quant import quant
 from qonnx.transformation.change_batchsize import ChangeBatchSize
 from qonnx.transformation.infer_shapes import InferShapes
 
-from bitfold.models.datasets import Dataset, load_iris
+from bitfold.models.dataset import Dataset
+from bitfold.models.datasets import load_iris
 from bitfold.models.errors import ExportError
 from bitfold.models.export import export_qonnx
 from bitfold.models.quantization import QUANTIZATIONS, quantization

@@ -9,7 +9,8 @@ from sklearn.datasets import load_wine
 
 from bitfold.models.checkpoints import load_checkpoint, save_checkpoint
 from bitfold.models.cross_validation import cross_validate_rows
-from bitfold.models.datasets import STANDARDIZED, Dataset, split
+from bitfold.models.dataset import Dataset, split
+from bitfold.models.datasets import STANDARDIZED
 from bitfold.models.export import export_qonnx
 from bitfold.models.training import train, train_on_holdout
 from bitfold.models.zoo import ANY_TABLE, build

@@ -10,7 +10,8 @@ import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from bitfold.models import training
-from bitfold.models.datasets import Dataset, iris_split, load_iris
+from bitfold.models.dataset import Dataset
+from bitfold.models.datasets import holdout, iris_split, load_iris
 from bitfold.models.errors import TrainingError
 from bitfold.models.metrics import Metrics, measure
 from bitfold.models.training import recipe_for, recipe_hash, train, train_on_holdout
@@ -118,6 +119,22 @@ def test_the_thermometer_is_fitted_to_the_training_rows_and_never_learnt():
     bias = [m.module.input.thermometer.linear.bias for m in (low, few, many)]
     assert torch.equal(bias[1], bias[2])
     assert not torch.equal(bias[0], bias[1])
+
+
+def test_a_convolutional_network_learns_digits():
+    training, held_out, said = holdout("digits", seed=0)
+    model = train("digits_conv", "W2A2", training, steps=80, split=said)
+    assert model.measure(held_out).accuracy > 0.8
+    assert model.name == "digits_conv-W2A2" and model.recipe.shifts
+
+
+def test_images_are_moved_by_up_to_a_pixel_and_half_of_them_not():
+    images = torch.arange(1.0, 1 + 8 * 9).reshape(8, 9)
+    batches = iter([(images, torch.zeros(8))] * 20)
+    moved = [x for x, _ in training._shifted(batches, (1, 3, 3), np.random.default_rng(0))]
+    assert all(torch.equal(x[4:], images[4:]) for x in moved)
+    seen = {tuple(x[0].tolist()) for x in moved}
+    assert (0, 0, 0, 0, 1, 2, 0, 4, 5) in seen and len(seen) == 9
 
 
 @pytest.mark.skipif(not MNIST_IMAGES.exists(), reason="../shared/cases has no MNIST images")

@@ -5,17 +5,19 @@ import pytest
 import torch
 
 from bitfold.models import zoo
+from bitfold.models.convolutions import Residual
 from bitfold.models.datasets import load_iris
 from bitfold.models.errors import TrainingError
 from bitfold.models.layers import Dense, Repeated, fold_batch_norms
 from bitfold.models.quantization import QUANTIZATIONS, quantization
 
 IRIS = [name for name, topology in zoo.TOPOLOGIES.items() if topology.dataset == "iris"]
+IMAGES = ("digits_conv", "fashion_conv", "resnet8", "separable", "cnv")
 QUANTIZED = [name for name in QUANTIZATIONS if name != "float"]
 
 
 def matrices(module):
-    return [tuple(p.shape) for p in module.parameters() if p.dim() == 2 and p.requires_grad]
+    return [tuple(p.shape) for p in module.parameters() if p.dim() > 1 and p.requires_grad]
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,18 @@ def matrices(module):
         ("iris_64_32_32", [(64, 4), (32, 64), (32, 32), (3, 32)]),
         ("iris_64_64", [(64, 4), (64, 64), (3, 64)]),
         ("tfc", [(64, 784), (64, 64), (64, 64), (10, 64)]),
+        ("digits_conv", [(16, 1, 3, 3), (32, 16, 3, 3), (10, 128)]),
+        (
+            "fashion_conv",
+            [(16, 1, 3, 3), (32, 16, 3, 3), (32, 32, 3, 3), (64, 512), (10, 64)],
+        ),
+        (
+            "cnv",
+            [
+                *[(64, 3, 3, 3), (64, 64, 3, 3), (128, 64, 3, 3), (128, 128, 3, 3)],
+                *[(256, 128, 3, 3), (256, 256, 3, 3), (512, 256), (512, 512), (10, 512)],
+            ],
+        ),
     ],
 )
 @pytest.mark.parametrize("name", ["float", "W1A1", "W4A4"])
@@ -38,6 +52,36 @@ def test_every_iris_topology_builds_in_every_quantization(topology, name):
     module = zoo.build(topology, name).eval()
     scores = module(torch.from_numpy(load_iris().features))
     assert scores.shape == (150, 3) and torch.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("name", ["float", "W1A2", "W2A2", "W4A4"])
+@pytest.mark.parametrize("topology", IMAGES)
+def test_every_topology_of_images_makes_scores_of_its_rows(topology, name):
+    module = zoo.build(topology, name)
+    rows = torch.from_numpy(module.input.random_rows(2, seed=0))
+    with torch.no_grad():
+        scores = fold_batch_norms(module)(rows)
+    assert scores.shape == (2, 10) and torch.isfinite(scores).all()
+    assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in module.modules())
+
+
+def test_the_residual_topology_adds_thrice_and_the_separable_one_convolves_each_channel():
+    joins = [part for part in zoo.build("resnet8", "W2A2").modules() if isinstance(part, Residual)]
+    assert len(joins) == 3
+    depthwise = [(16, 1, 3, 3), (32, 1, 3, 3), (64, 1, 3, 3), (64, 1, 3, 3)]
+    found = [shape for shape in matrices(zoo.build("separable", "W4A4")) if shape[1:] == (1, 3, 3)]
+    assert found == depthwise
+
+
+@pytest.mark.parametrize("topology", ["resnet8", "separable"])
+def test_what_pads_with_zero_is_refused_activations_that_have_none(topology):
+    with pytest.raises(TrainingError, match=f"{topology}: pads with 0, .* 2 bits or more"):
+        zoo.build(topology, "W1A1")
+
+
+def test_images_are_refused_a_thermometer():
+    with pytest.raises(TrainingError, match="images have no thermometer; choose W1A1"):
+        zoo.build("digits_conv", "W1A1-thermometer")
 
 
 def test_a_thermometer_widens_only_the_first_learnt_layer():

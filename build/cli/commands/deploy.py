@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from bitfold.build.cli import console
+from bitfold.models.datasets import DATASETS
 
 
 @click.argument(
@@ -28,7 +29,7 @@ from bitfold.build.cli import console
     help="A further network, a QONNX file or dataflow bundle, for an offload overlay; may be "
     "repeated.",
 )
-@click.option("--dataset", type=click.Choice(["iris", "mnist"]), help="The test vectors.")
+@click.option("--dataset", type=click.Choice(DATASETS), help="The test vectors.")
 @click.option(
     "--data",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -10,6 +10,7 @@ import click
 from rich.table import Table
 
 from bitfold.build.cli import console
+from bitfold.models.datasets import DATASETS
 from bitfold.models.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ RANDOM_SAMPLES = 100
     help="The samples: an .npy or .csv file, as for `bitfold run`.",
 )
 @console.inputs_option
-@click.option("--dataset", type=click.Choice(["iris", "mnist"]), help="The samples of this data.")
+@click.option("--dataset", type=click.Choice(DATASETS), help="The samples of this data.")
 @click.option(
     "--samples",
     type=click.IntRange(1, 1_000_000),
@@ -144,10 +145,12 @@ def _show(result: dict, found: Comparison) -> None:
 
 def _table(found: Comparison) -> Table:
     """A row for each layer that differs, with the first place in it."""
-    headings = ("samples", "values", "first sample", "channel", "A", "B")
+    maps = any(layer.pixel for layer in found.layers)
+    headings = ("samples", "values", "first sample", *(["row, column"] * maps), "channel", "A", "B")
     table = console.table("what differs", "", *map(console.numbers, headings))
     for layer in found.layers:
-        counts = layer.samples, layer.values, layer.sample, layer.channel
+        pixel = ["{}, {}".format(*layer.pixel) if layer.pixel else ""] * maps
+        counts = layer.samples, layer.values, layer.sample, *pixel, layer.channel
         values = f"{layer.a:g}", f"{layer.b:g}"
         table.add_row(layer.layer, layer.kind, *map(str, counts), *values)
     return table

@@ -28,13 +28,15 @@ def export(checkpoint, output) -> dict:
     with console.steps(f"exporting {checkpoint.name}") as say:
         say("loading torch")
         from bitfold.models.checkpoints import load_checkpoint
-        from bitfold.models.datasets import load_iris
+        from bitfold.models.datasets import DATASETS, IN_PARTS, load
         from bitfold.models.export import export_qonnx
         from bitfold.models.zoo import topology
 
         model = load_checkpoint(checkpoint)
         say("writing and checking")
-        rows = load_iris().features if topology(model.topology).dataset == "iris" else None
+        dataset = topology(model.topology).dataset
+        zoo_rows = dataset in DATASETS and dataset not in IN_PARTS
+        rows = load(dataset).features if zoo_rows else None
         export_qonnx(model, output, rows)
     equal = "within 1e-5" if model.quantization == "float" else "bit for bit"
     console.out.print(f"{model.name}: {output}, equal to torch {equal}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from bitfold.build.cli import console
+from bitfold.models.datasets import DATASETS
 from bitfold.models.files import whole_file
 
 RANDOM_SAMPLES = 150
@@ -24,7 +25,7 @@ EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @console.inputs_option
 @click.option(
     "--dataset",
-    type=click.Choice(["iris", "mnist"]),
+    type=click.Choice(DATASETS),
     help="Run this data; default what the network was trained on, else random inputs.",
 )
 @click.option("--label", metavar="COLUMN", help="The column of a .csv file that names the class.")
@@ -127,11 +128,14 @@ def report(
             accuracy=facts.describe_accuracy(
                 found, runs["functional"], runs["rtl"], model, rows.labels
             ),
+            pictures=[]
+            if rows.pictures is None
+            else facts.describe_pictures(runs["functional"]["classes"], rows.labels.tolist()),
             synthesis=counted,
             commands=reproduce.commands(loaded, called, found, model, arguments),
         )
         with whole_file(output) as partial:
-            partial.write_text(page.render(description, found), encoding="utf-8")
+            partial.write_text(page.render(description, found, rows.pictures), encoding="utf-8")
     _show(description)
     console.out.print(f"page: {output}")
     return description
@@ -148,7 +152,7 @@ def _samples(file, inputs, dataset, label, network):
         arguments = [file.name, *(("--label", label) if label else ()), *named]
         return read_samples(file, None, label, network, inputs), arguments, file.name
     trained_on = network.info.get("dataset")
-    own = trained_on if trained_on in ("iris", "mnist") else None
+    own = trained_on if trained_on in DATASETS else None
     if dataset or own:
         try:
             rows = read_samples(None, dataset or own, None, network, inputs)

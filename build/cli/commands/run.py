@@ -12,6 +12,7 @@ from bitfold.build.cli.commands.train import confusion_table
 from bitfold.build.workflows.networks import find_network, library_for
 from bitfold.build.workflows.run import run_rows
 from bitfold.build.workflows.samples import read_samples
+from bitfold.models.datasets import DATASETS
 from bitfold.models.files import is_stream, whole_file
 from bitfold.models.inputs import MEASUREMENTS
 from bitfold.runtime.accelerator import DEVICES
@@ -24,9 +25,7 @@ SHOWN = 10
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("samples", type=click.Path(dir_okay=False, path_type=Path), required=False)
 @console.inputs_option
-@click.option(
-    "--dataset", type=click.Choice(["iris", "mnist"]), help="Run this data, and score it."
-)
+@click.option("--dataset", type=click.Choice(DATASETS), help="Run this data, and score it.")
 @click.option(
     "--label", metavar="COLUMN", help="Score a .csv file by the classes that this column names."
 )

@@ -11,10 +11,12 @@ from bitfold.models.node import Node
 
 KINDS = {
     "Dense": "accumulator",
+    "Conv2d": "accumulator",
     "Threshold": "activation",
     "ArgMax": "class",
     "Softmax": "share",
     "Add": "sum",
+    "SumPool": "sum",
 }
 """What the integers of an op are, in a word; of any other they are its values."""
 
@@ -37,7 +39,7 @@ class Layer:
         return bool(self.nodes) and other.tensors[0] in self.nodes[0].inputs
 
     @property
-    def is_dense(self) -> bool:
+    def has_weights(self) -> bool:
         return self.kind == "accumulator"
 
     @property

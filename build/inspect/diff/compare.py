@@ -7,7 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from bitfold.build.inspect.diff.align import align
-from bitfold.build.inspect.diff.place import Parameter, Place, Side, describe, differing
+from bitfold.build.inspect.diff.place import (
+    Parameter,
+    Place,
+    Side,
+    describe,
+    differing,
+    first_of,
+    pixel_of,
+)
 from bitfold.build.inspect.diff.stages import Shown, Stage
 
 SCORE_TOLERANCE = 1e-5
@@ -16,7 +24,8 @@ SCORE_TOLERANCE = 1e-5
 
 @dataclass(frozen=True)
 class LayerDifference:
-    """In how many samples one layer differs, in how many values, and the first place in it."""
+    """In how many samples one layer differs, in how many values, and the first place in it:
+    `pixel` is the row and the column, where it is a feature map."""
 
     layer: str
     kind: str
@@ -26,6 +35,7 @@ class LayerDifference:
     channel: int
     a: float | int
     b: float | int
+    pixel: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,7 @@ class Comparison:
         if self.parameters:
             first, more = self.parameters[0], len(self.parameters) - 1
             return (
-                f"{first.layer}: {first.kind} [{first.row}, {first.column}] is {first.a} in {a} "
+                f"{first.layer}: {first.kind} {first.place} is {first.a} in {a} "
                 f"and {first.b} in {b}{f', and {more} more differ' if more else ''}, but none of "
                 f"the {self.samples} samples shows it"
             )
@@ -77,12 +87,13 @@ def compare(a: Stage, b: Stage, of_a: Shown, of_b: Shown) -> Comparison:
         if not all(name in of.tensors for name, of in zip(layer.tensors, shown)):
             continue
         compared.append(layer.name)
-        values = [of.tensors[name] for name, of in zip(layer.tensors, shown)]
+        shape = a.network.values[layer.tensors[0]].shape
+        values = [of.tensors[name].reshape(-1, *shape) for name, of in zip(layer.tensors, shown)]
         differ = values[0] != values[1]
         if differ.any():
             found.append(_difference(layer.name, layer.kind, differ, values))
             if first is None:
-                first = describe(stages, shown, layers, index, found[0].sample, found[0].channel)
+                first = describe(stages, shown, layers, index, first_of(differ))
     kind, differ, values = _answers(stages, shown)
     compared.append(kind)
     outputs = differ.any(axis=1)
@@ -107,11 +118,10 @@ def compare(a: Stage, b: Stage, of_a: Shown, of_b: Shown) -> Comparison:
 def _difference(
     layer: str, kind: str, differ: np.ndarray, values: list[np.ndarray]
 ) -> LayerDifference:
-    sample, channel = (int(i) for i in np.argwhere(differ)[0])
-    counts = int(differ.any(axis=1).sum()), int(differ.sum())
-    return LayerDifference(
-        layer, kind, *counts, sample, channel, *(v[sample, channel].item() for v in values)
-    )
+    place = first_of(differ)
+    counts = int(differ.reshape(len(differ), -1).any(axis=1).sum()), int(differ.sum())
+    sides = (v[place].item() for v in values)
+    return LayerDifference(layer, kind, *counts, place[0], place[-1], *sides, pixel_of(place))
 
 
 def _answers(

@@ -16,10 +16,11 @@ from bitfold.overlays.bundle import Bundle
 
 @dataclass(frozen=True)
 class Shown:
-    """What a stage shows of a batch: integers (rows, elements) int64 by the tensor's name.
+    """What a stage shows of a batch: integers (rows, elements) or (rows, *shape) int64 by the
+    tensor's name.
 
-    `rounded` says, (rows, elements) bool, which of these sums the stage itself has only as a
-    rounded float32. `scores` are the model's own, where the stage makes them.
+    `rounded` says, likewise and bool, which of these sums the stage itself has only as a rounded
+    float32. `scores` are the model's own, where the stage makes them.
     """
 
     tensors: Mapping[str, np.ndarray]

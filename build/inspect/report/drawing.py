@@ -23,6 +23,9 @@ SMALLEST, LARGEST = (47, 111, 159), (232, 163, 61)
 NOTHING = (140, 147, 156)
 """Colours of the smallest and the largest weight, and of zero."""
 
+_GREY, _COLOURS, _PALETTE = 0, 2, 3  # kinds of PNG
+_SHEET, _APART = 36, 3  # pixels: the side of the largest feature map, and what lies between
+
 
 def dataflow_picture(timeline: dict) -> Markup:
     """A row for each layer, a bar for each frame in it; frames in flight lie under one another."""
@@ -84,6 +87,38 @@ def silhouette(elements_in: int, elements_out: int, largest: int) -> Markup:
     ).format(points)
 
 
+def feature_maps(shapes: list[list[int] | None], widest: float) -> Markup:
+    """A pile of sheets for each feature map (height, width, channels): the more channels, the more
+    sheets. `widest` is the side of the largest of the network."""
+    parts, x = [], 0
+    for shape in shapes:
+        if shape is None:
+            continue
+        height, width, channels = shape
+        sheets = 1 + min(4, channels.bit_length() // 2)
+        wide, high = (max(3, round(_SHEET * side / widest)) for side in (width, height))
+        for sheet in reversed(range(sheets)):
+            at = Markup('<rect x="{}" y="{}" width="{}" height="{}"/>')
+            parts.append(at.format(x + _APART * sheet, _APART * (4 - sheet), wide, high))
+        x += wide + _APART * sheets + 2 * _APART
+    told = " to ".join("x".join(map(str, shape)) for shape in shapes if shape)
+    return Markup(
+        '<svg class="maps" role="img" aria-label="feature maps of {}" width="{}" height="{}">{}'
+        "</svg>"
+    ).format(told, x, _SHEET + 5 * _APART, Markup("").join(parts))
+
+
+def sample_picture(pixels: np.ndarray, said: str) -> Markup:
+    """A picture (height, width, channels) of numbers 0..255, grey or in red, green and blue."""
+    pixels = np.round(pixels).clip(0, 255).astype(np.uint8)
+    height, width, channels = pixels.shape
+    lines = np.pad(pixels.reshape(height, -1), ((0, 0), (1, 0)))  # filter 0 in front of each line
+    image = _png(width, height, _COLOURS if channels == 3 else _GREY, lines)
+    return Markup(
+        '<img class="sample" alt="{}" src="data:image/png;base64,{}" width="64" height="64">'
+    ).format(said, base64.b64encode(image).decode())
+
+
 def weights_picture(values: np.ndarray, said: str, tile: tuple[int, int] | None) -> Markup:
     """The weights (rows, columns) themselves; `tile` rows and columns are taken at a time."""
     rows, columns = values.shape
@@ -92,7 +127,7 @@ def weights_picture(values: np.ndarray, said: str, tile: tuple[int, int] | None)
     if tile:
         wide, high = (100 * part / whole for part, whole in zip(tile[::-1], (columns, rows)))
         outline = Markup('<rect class="tile" width="{:.4g}%" height="{:.4g}%"/>').format(wide, high)
-    image = base64.b64encode(_png(values)).decode()
+    image = base64.b64encode(_coloured(values)).decode()
     return Markup(
         '<svg class="weights" role="img" aria-label="{}" width="{}" height="{}">'
         '<image href="data:image/png;base64,{}" width="100%" height="100%" '
@@ -100,7 +135,7 @@ def weights_picture(values: np.ndarray, said: str, tile: tuple[int, int] | None)
     ).format(said, width, height, image, outline)
 
 
-def _png(values: np.ndarray) -> bytes:
+def _coloured(values: np.ndarray) -> bytes:
     """A pixel a weight, from SMALLEST over NOTHING at zero to LARGEST, as a PNG with a palette."""
     span = max(1, int(np.abs(values).max(initial=0)))
     levels = np.round(values * (127 / span)).astype(np.int64) + 128
@@ -110,10 +145,15 @@ def _png(values: np.ndarray) -> bytes:
         far = np.array(LARGEST if level > 128 else SMALLEST)
         palette[level] = share * far + (1 - share) * np.array(NOTHING)
     lines = np.pad(levels.astype(np.uint8), ((0, 0), (1, 0)))  # filter 0 in front of each line
-    header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 8, 3, 0, 0, 0)
+    height, width = values.shape
+    return _png(width, height, _PALETTE, lines, palette.clip(0, 255).astype(np.uint8).tobytes())
+
+
+def _png(width: int, height: int, kind: int, lines: np.ndarray, palette: bytes = b"") -> bytes:
+    """A PNG of 8 bits a channel; `lines` are its rows, each with its filter in front."""
     chunks = (
-        (b"IHDR", header),
-        (b"PLTE", palette.clip(0, 255).astype(np.uint8).tobytes()),
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)),
+        *([(b"PLTE", palette)] if palette else []),
         (b"IDAT", zlib.compress(lines.tobytes(), 9)),
         (b"IEND", b""),
     )

@@ -18,7 +18,8 @@ from bitfold.models.cross_validation import CrossValidation, look_up
 from bitfold.models.errors import InputError
 from bitfold.models.json_files import read_json
 from bitfold.models.network import Network
-from bitfold.models.ops import Dense, Threshold
+from bitfold.models.ops import Conv2d, Dense, Threshold
+from bitfold.models.value import Value
 from bitfold.overlays.boards.chip import XC7Z020, Resources
 from bitfold.overlays.bundle import Bundle, DataflowBundle, OffloadBundle
 from bitfold.overlays.dataflow.cost import calibration
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from bitfold.models.training import TrainedModel
 
+_PICTURES = 10  # of each kind
 # What a synthesis counts, in the words of the page.
 COUNTED = {
     "luts": "LUTs",
@@ -67,6 +69,8 @@ def _layer(network: Network, kernel: Kernel) -> dict:
         "does": [node.kind for node in nodes],
         "in": sum(value.size for value in inputs),
         "out": values[kernel.output].size,
+        "in_shape": _map(inputs[0]),
+        "out_shape": _map(values[kernel.output]),
         "input_encoding": inputs[0].encoding.name,
         "output_encoding": values[kernel.output].encoding.name,
         "rows": None,
@@ -77,16 +81,21 @@ def _layer(network: Network, kernel: Kernel) -> dict:
         "sum_encoding": None,
         "levels": None,
     }
-    if dense := kernel.product:
-        weight = network.parameter(dense, "weights")
-        made["rows"], made["columns"] = weight.values.shape
+    if linear := next((node for node in nodes if "weights" in node.op.roles), None):
+        weight = network.parameter(linear, "weights")
+        made["rows"], made["columns"] = len(weight.values), weight.values[0].size
         made["weight_encoding"] = weight.encoding.name
         made["weight_bits"] = weight.values.size * weight.encoding.bits
-        made["weights"] = dense.parameter("weights")
-        made["sum_encoding"] = values[dense.output].encoding.name
+        made["weights"] = linear.parameter("weights")
+        made["sum_encoding"] = values[linear.output].encoding.name
     if threshold := kernel.part(Threshold):
         made["levels"] = network.parameter(threshold, "thresholds").values.shape[1]
     return made
+
+
+def _map(value: Value) -> list[int] | None:
+    """The shape of a feature map; None of what is none."""
+    return list(value.shape) if len(value.shape) == 3 else None
 
 
 def _dataflow_folds(bundle: DataflowBundle, network: Network) -> dict[str, dict]:
@@ -120,7 +129,8 @@ def quantization(network: Network) -> str:
     """As the network calls it, else the encodings of its weights and activations."""
     if "quantization" in network.info:
         return network.info["quantization"]
-    weights = {network.parameter(n, "weights").encoding.name for n in _of(network, Dense)}
+    layers = [*_of(network, Dense), *_of(network, Conv2d)]
+    weights = {network.parameter(node, "weights").encoding.name for node in layers}
     between = {network.values[n.output].encoding.name for n in _of(network, Threshold)}
     activations = f", {' and '.join(sorted(between))} activations" if between else ""
     return f"{' and '.join(sorted(weights))} weights{activations}"
@@ -312,6 +322,16 @@ def _cross_validation(model: TrainedModel) -> CrossValidation | None:
     return look_up(model.topology, model.quantization)
 
 
+def describe_pictures(classes: list[int], labels: list[int]) -> list[dict]:
+    """Which samples to show as pictures: the first of each class, and the first that are taken for
+    another; with the class that each is taken for, and the one that it is."""
+    first = {label: sample for sample, label in reversed(list(enumerate(labels)))}
+    picked = [first[label] for label in sorted(first)][:_PICTURES]
+    wrong = [sample for sample, label in enumerate(labels) if classes[sample] != label]
+    picked += [sample for sample in wrong if sample not in picked][:_PICTURES]
+    return [{"sample": n, "class": classes[n], "is": labels[n]} for n in picked]
+
+
 def describe(
     bundle: Bundle,
     *,
@@ -321,6 +341,7 @@ def describe(
     runs: dict[str, dict | None],
     stages: list[dict],
     accuracy: dict,
+    pictures: list[dict],
     synthesis: dict | None,
     commands: list[dict],
 ) -> dict:
@@ -354,6 +375,7 @@ def describe(
         "timeline": _counted(timeline, rtl),
         "resources": resources,
         "accuracy": accuracy,
+        "pictures": pictures,
         "stages": stages,
         "commands": commands,
         "failed": wrong > 0,

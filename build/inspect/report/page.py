@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 from markupsafe import Markup, escape
 
 from bitfold.build.inspect.report import drawing
@@ -25,13 +26,15 @@ FORMS: dict[str, Callable[[Any], str]] = {
 }
 
 
-def render(report: dict, network: Network) -> str:
-    """The page, in HTML. `report` is what facts.describe gives, of `network`."""
+def render(report: dict, network: Network, pictures: np.ndarray | None = None) -> str:
+    """The page, in HTML. `report` is what facts.describe gives, of `network`; `pictures` are its
+    samples (rows, height, width, channels) with numbers 0..255, where they are images."""
     return _template().render(
         report=report,
         figure=lambda path, form="count": _figure(report, path, form),
         pictures=_pictures(report),
         layers=[_layer_pictures(layer, network, report) for layer in report["layers"]],
+        samples=_samples(report, network, pictures),
     )
 
 
@@ -68,9 +71,26 @@ def _pictures(report: dict) -> list[Markup]:
     return [drawing.offload_picture(call, i) for i, call in enumerate(timeline["calls"])]
 
 
+def _samples(report: dict, network: Network, pictures: np.ndarray | None) -> list[dict]:
+    """The pictures of samples, and what is said below each."""
+    names = network.labels
+    shown = []
+    for picked in report["pictures"] if pictures is not None else ():
+        labels = picked["class"], picked["is"]
+        taken, is_ = (names[label] if names else str(label) for label in labels)
+        said = f"sample {picked['sample']}, {is_}, taken for {taken}"
+        image = drawing.sample_picture(pictures[picked["sample"]], said)
+        shown.append({"image": image, "class": taken, "is": is_ if is_ != taken else None})
+    return shown
+
+
 def _layer_pictures(layer: dict, network: Network, report: dict) -> dict[str, str]:
     largest = max(max(each["in"], each["out"]) for each in report["layers"])
     pictures = {"shape": drawing.silhouette(layer["in"], layer["out"], largest), "weights": ""}
+    shapes = [layer["in_shape"], layer["out_shape"]]
+    known = [each[side] for each in report["layers"] for side in ("in_shape", "out_shape")]
+    widest = max((max(shape[:2]) for shape in known if shape), default=0)
+    pictures["maps"] = drawing.feature_maps(shapes, widest) if any(shapes) else ""
     if layer["weights"]:
         engine, tile = report["engine"], None
         if "pe" in layer:
@@ -84,6 +104,7 @@ def _layer_pictures(layer: dict, network: Network, report: dict) -> dict[str, st
         if tile:
             said += f"; outlined are {tile[0]} rows and {tile[1]} columns, taken at a time"
         values = network.parameters[layer["weights"]].values
+        values = values.reshape(len(values), -1)
         pictures["weights"] = drawing.weights_picture(values, said, tile)
     return pictures
 

@@ -49,7 +49,7 @@ def test_a_flipped_bit_of_a_saved_network_is_found(fault, work, network):
     ]
     assert said["first"]["parameters"] == [
         {"kind": "weight", "layer": fault.layer, "row": fault.row, "column": fault.column}
-        | {"a": weights[0], "b": weights[1]}
+        | {"a": weights[0], "b": weights[1], "inside": []}
     ]
     assert said["says"].endswith(
         f"weight [{fault.row}, {fault.column}] is {weights[0]} and {weights[1]}"
