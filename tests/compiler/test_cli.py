@@ -17,7 +17,7 @@ from bitfold.build.cli import console
 from bitfold.build.cli.main import main
 from bitfold.build.workflows.samples import read_samples
 from bitfold.models.dataset import Dataset
-from bitfold.models.datasets import load_iris
+from bitfold.models.datasets import IN_PARTS, load_iris
 from bitfold.overlays.bundle import Bundle
 
 
@@ -175,7 +175,7 @@ def test_mnist_is_pixels_but_where_its_numbers_were_learnt_as_they_are(
     trained_on, meaning, monkeypatch
 ):
     digits = Dataset("mnist", np.zeros((2, 3), np.uint8), np.zeros(2, int), (), ())
-    monkeypatch.setattr("bitfold.models.datasets.load_mnist", lambda split: digits)
+    monkeypatch.setitem(IN_PARTS, "mnist", lambda part: digits)
     network = small_network(info={"dataset": trained_on} if trained_on else {})
     assert read_samples(None, "mnist", network=network).inputs == meaning
     assert read_samples(None, "mnist", network=network, inputs="integers").inputs == "integers"

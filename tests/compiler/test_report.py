@@ -280,7 +280,7 @@ def test_a_page_that_fails_while_it_is_written_leaves_the_older_one(
     (here / "page.html").write_text("older")
     before = listing(here)
 
-    def broken(report, network):
+    def broken(report, network, pictures):
         raise OSError("disk full")
 
     monkeypatch.setattr("bitfold.build.inspect.report.page.render", broken)

@@ -80,7 +80,7 @@ def test_every_field_that_is_missing_or_no_field_is_told(saved, sealed):
         if isinstance(place[-1], int):
             continue
         optional = place[0] == "recipe" and place[-1] in (
-            *("settling_passes", "pruning_begins", "pruning_ends"),
+            *("shifts", "settling_passes", "pruning_begins", "pruning_ends"),
         )
         less = sealed(changed(header, place, lambda at, key: at.pop(key)), tensors)
         if not optional:

@@ -46,6 +46,29 @@ GRAPHS = {
         "y": "float[1, 5] y",
         "flat": np.array([1, -1]),
     },
+    "feature maps": {
+        "body": f"{U8_INPUT} b = Conv<pads = [1, 0, 1, 1], strides = [2, 1]>(a, kernel, bias)"
+        " p = MaxPool<kernel_shape = [2, 2], strides = [1, 1], pads = [0, 1, 0, 0]>(b)"
+        f" m = Mul(p, falls) c = {U4.format('m')} d = Conv<group = 2>(c, depthwise)"
+        f" e = {U4.format('d')} s = Add(e, e) g = GlobalAveragePool(s) f = Flatten(g)"
+        " y = MatMul(f, last)",
+        "x": "float[1, 1, 4, 4] x",
+        "y": "float[1, 3] y",
+        "kernel": np.arange(-4, 8).reshape(2, 1, 2, 3) / 8,
+        "bias": np.array([0.5, -1.0]),
+        "falls": np.array([1.0, -0.5]).reshape(2, 1, 1),
+        "depthwise": np.array([3.0, -2.0]).reshape(2, 1, 1, 1) / 8,
+        "last": np.arange(-3, 3).reshape(2, 3) / 8,
+    },
+    "averages": {
+        "body": f"t = Transpose<perm = [0, 3, 1, 2]>(x) {U8_INPUT.replace('(x,', '(t,')}"
+        " p = AveragePool<kernel_shape = [2, 2], count_include_pad = 1, pads = [1, 1, 0, 0]>(a)"
+        f" c = {U4.format('p')} d = Conv(c, kernel) f = {U4.format('d')}"
+        " h = Transpose<perm = [0, 2, 3, 1]>(f) y = Flatten(h)",
+        "x": "float[1, 3, 2, 2] x",
+        "y": "float[1, n] y",
+        "kernel": np.arange(-4, 4).reshape(2, 2, 2, 1) / 8,
+    },
 }
 
 
@@ -90,7 +113,8 @@ class Qonnx:
         x = random_samples(network, ROWS)
         comparison = verify_against_source(network, file, x)
         assert comparison.faithful, comparison
-        if network.weight_bits < MOST_WEIGHTS:
+        has_maps = any(len(value.shape) > 1 for value in network.values.values())
+        if network.weight_bits < MOST_WEIGHTS and not has_maps:
             bundle = compile_dataflow(network, choose(network), "network.bundle")
             device = FunctionalDevice(bundle, self._cache)
             device.load(network)
