@@ -38,22 +38,27 @@ def refuse(source: str, problems: Sequence[Problem]) -> None:
     """Raises FrontendError with all `problems`, each once, and those of many nodes in one line;
     returns if there are none."""
     alike: dict[tuple[str, str, str], list[Problem]] = {}
-    for problem in dict.fromkeys(problems):
-        alike.setdefault((problem.op, problem.reason, problem.remedy), []).append(problem)
-    lines = [line for group in alike.values() for line in _lines(group)]
+    each = dict.fromkeys(problems)
+    for problem in each:
+        alike.setdefault(_reason(problem), []).append(problem)
+    lines = list(dict.fromkeys(_line(problem, alike[_reason(problem)]) for problem in each))
     if lines:
         count = len({problem.node for problem in problems})
         nodes = "1 node" if count == 1 else f"{count} nodes"
         raise FrontendError(f"{source}: {nodes} can't be lowered to integer layers", *lines)
 
 
-def _lines(alike: list[Problem]) -> list[str]:
+def _reason(problem: Problem) -> tuple[str, str, str]:
+    return problem.op, problem.reason, problem.remedy
+
+
+def _line(problem: Problem, alike: list[Problem]) -> str:
+    """What is told of `problem`: where many are alike, the same for all of them."""
     if len(alike) <= _MANY:
-        return list(map(str, alike))
+        return str(problem)
     nodes = ", ".join(shown(problem.node) for problem in alike[:_NAMED])
     more = len(alike) - _NAMED
-    first = alike[0]
-    return [f"{nodes} and {more} more ({shown(first.op)}): {first.reason}; {first.remedy}"]
+    return f"{nodes} and {more} more ({shown(problem.op)}): {problem.reason}; {problem.remedy}"
 
 
 _TRANSPOSED = (
