@@ -46,9 +46,9 @@ def image_name(stage: int, memory: str) -> str:
 
 
 def _weight_shape(parameters: Mapping[str, int]) -> ImageShape:
-    """The image that an instance of mvau.sv with these parameters reads."""
+    """The image that an instance of mvau.sv or convolution.sv with these parameters reads."""
     p = parameters
-    words = (p["ROWS"] // p["PE"]) * (p["COLUMNS"] // p["SIMD"])
+    words = p["GROUPS"] * (p["ROWS"] // p["PE"]) * (p["COLUMNS"] // p["SIMD"])
     return ImageShape(words, p["PE"] * p["SIMD"] * p["WEIGHT_BITS"])
 
 
@@ -71,6 +71,7 @@ class ImageReader:
 
 
 IMAGES = {
+    "convolution": ImageReader("WEIGHTS", "weights", _weight_shape),
     "mvau": ImageReader("WEIGHTS", "weights", _weight_shape),
     "threshold": ImageReader("THRESHOLDS", "thresholds", _threshold_shape),
 }

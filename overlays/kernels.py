@@ -9,13 +9,15 @@ import numpy as np
 
 from bitfold.models.network import Network
 from bitfold.models.node import Node
-from bitfold.models.ops import ArgMax, Dense, Flatten, Op, Softmax, Threshold
+from bitfold.models.ops import ArgMax, Conv2d, Dense, Flatten, Op, Softmax, SumPool, Threshold
 
 AnyOp = TypeVar("AnyOp", bound=Op)
 
 _FUSES: dict[type[Op], tuple[type[Op], ...]] = {
     Flatten: (Dense,),
     Dense: (Threshold, ArgMax, Softmax),
+    Conv2d: (Threshold,),
+    SumPool: (Threshold,),
 }
 """What takes its input from an op, where nobody else reads it."""
 
@@ -28,7 +30,7 @@ class Kernel:
 
     @property
     def name(self) -> str:
-        """What the user calls the layer: the name of its Dense, or else of its first node."""
+        """What the user calls the layer: the name of its product, or else of its first node."""
         return (self.product or self.nodes[0]).name
 
     @property
@@ -44,7 +46,7 @@ class Kernel:
     @property
     def product(self) -> Node | None:
         """The node that multiplies by weights; None if there is none."""
-        return self.part(Dense)
+        return self.part(Dense) or self.part(Conv2d)
 
     def part(self, op: type[Op]) -> Node | None:
         """The node in it with an operation of that type; None if there is none."""

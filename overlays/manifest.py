@@ -15,7 +15,7 @@ from bitfold.models.json_files import read_json
 from bitfold.overlays.images import BUILD_ID_NAME
 from bitfold.overlays.offload import Engine
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 DESIGN = "design.json"
 BUILD_ID_IMAGE = f"images/{BUILD_ID_NAME}"

@@ -26,7 +26,7 @@ from bitfold.overlays.dataflow.storage import design_document, design_images
 from bitfold.overlays.offload import Engine
 
 RTL = Path(bitfold.overlays.__file__).parent / "rtl"
-DATAFLOW_RTL = ("common", "mvau", "unrolled", "dataflow", "shell")
+DATAFLOW_RTL = ("common", "mvau", "windows", "unrolled", "dataflow", "shell")
 OFFLOAD_RTL = ("common", "offload", "shell")
 DEFAULT_CLOCK_MHZ = 100.0
 

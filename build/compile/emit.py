@@ -15,6 +15,7 @@ from bitfold.build.unrolled.layer import unrolled_layer
 from bitfold.models.network import Network
 from bitfold.overlays.dataflow.design import Design, Edge
 from bitfold.overlays.dataflow.stages import UnrolledStage
+from bitfold.overlays.dataflow.stages.stage import packed
 from bitfold.overlays.images import image_name
 from bitfold.overlays.kernels import fuse
 from bitfold.overlays.offload import SIZE_PACKAGE, Engine
@@ -63,7 +64,7 @@ class _Wiring:
         self.streams = {"port_in": self.lanes_in * design.input.encoding.bits}
         self.modules: list[dict] = []
         self._forked: dict[Edge, str] = {}
-        self._fork(None, "port_in")
+        self._fork(None, self._paced("port_in"))
         for i, stage in enumerate(design.stages):
             begins, ends = design.layer_ends(i)
             layer = design.layers.index(stage.layer)
@@ -88,6 +89,17 @@ class _Wiring:
             {"kind": kind, "name": name, "parameters": parameters, "sources": sources}
             | {"targets": [name], **more}
         )
+
+    def _paced(self, stream: str) -> str:
+        """The input port, a frame an interval: by itself where that is what its beats take."""
+        design = self.design
+        pace = {"BEATS": design.input.beats, "PACE": design.pace}
+        if design.initiation_interval == design.input.beats:
+            return stream
+        bits = self.streams[stream]
+        interval = {"INTERVAL": packed([design.initiation_interval])}
+        self._add("frame_pacer", "paced_in", {"WIDTH": bits} | pace | interval, [stream], bits)
+        return "paced_in"
 
     def _fork(self, source: int | None, stream: str) -> None:
         """Gives each edge out of a stage a stream of its own, where there are several."""

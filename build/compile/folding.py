@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from math import inf
 from pathlib import Path
 
-from bitfold.build.compile.lowering import MAX_UNROLLED_WEIGHTS, foldable, lower
+from bitfold.build.compile.lowering import MAX_UNROLLED_WEIGHTS, Foldable, foldable, lower
 from bitfold.build.unrolled.layer import unrolled_layer
 from bitfold.models.checked import checked
 from bitfold.models.errors import FoldingError
 from bitfold.models.json_files import read_json
 from bitfold.models.network import Network
+from bitfold.models.ops import Dense
 from bitfold.overlays.dataflow.fold import Fold
 from bitfold.overlays.kernels import fuse, products
 
@@ -40,13 +41,14 @@ def for_cycles(network: Network, cycles: int, levels: int = LEVELS_A_CYCLE) -> d
     if cycles < 1:
         raise FoldingError(f"{cycles} cycles a frame can't be; ask for 1 or more")
     folding = {}
-    for name, (rows, columns) in foldable(network).items():
-        fits = (
-            Fold(pe, simd)
-            for pe in _divisors(rows)
-            for simd in _divisors(columns)
-            if (rows // pe) * (columns // simd) <= cycles
-        )
+    for name, size in foldable(network).items():
+        fits = [fold for fold in _folds(size) if size.cycles(fold) <= cycles]
+        if not fits:
+            raise FoldingError(
+                f"{network.name}: {cycles} cycles a frame can't be reached: {name} takes "
+                f"{size.cycles(_whole(size))} for its feature map, a window's pixel each; ask for "
+                "that many or more"
+            )
         folding[name] = min(fits, key=lambda fold: (fold.pe * fold.simd, fold.pe))
     overlay = lower(network, folding)
     if overlay.initiation_interval > cycles:
@@ -60,7 +62,7 @@ def for_cycles(network: Network, cycles: int, levels: int = LEVELS_A_CYCLE) -> d
 
 def unrolled(network: Network, levels: int = LEVELS_A_CYCLE) -> dict[str, Fold]:
     """Every layer unrolled, with `levels` LUTs between registers: a frame each cycle."""
-    whole = {name: Fold(rows, columns) for name, (rows, columns) in foldable(network).items()}
+    whole = {name: _whole(size) for name, size in foldable(network).items()}
     return _unroll_whole_layers(network, whole, levels)
 
 
@@ -100,14 +102,14 @@ def for_luts(network: Network, luts: int, levels: int = LEVELS_A_CYCLE) -> dict[
 def for_reuse(network: Network, reuse: int, levels: int = LEVELS_A_CYCLE) -> dict[str, Fold]:
     """The folding in which a multiplier does `reuse` products a frame: hls4ml's reuse factor.
 
-    That is the cycles that the layer takes, (rows / PE) * (columns / SIMD), with as few rows in
-    parallel as that allows. A layer that can't have it takes the nearest that it can have, the
-    smaller of two, as in hls4ml; `legal_reuse` lists them. Reuse 1 is a layer unrolled, with
-    `levels` LUTs between registers. Raises FoldingError for less than 1, and for more products
+    That is the cycles that the layer takes, for a dense one (rows / PE) * (columns / SIMD), with as
+    few rows in parallel as that allows. A layer that can't have it takes the nearest that it can
+    have, the smaller of two, as in hls4ml; `legal_reuse` lists them. Reuse 1 is a layer unrolled,
+    with `levels` LUTs between registers. Raises FoldingError for less than 1, and for more products
     than any layer has.
     """
     sizes = foldable(network)
-    legal = {name: legal_reuse(*size) for name, size in sizes.items()}
+    legal = {name: legal_reuse(size) for name, size in sizes.items()}
     if not 1 <= reuse <= max(map(max, legal.values())):
         listed = "; ".join(f"{name} {', '.join(map(str, each))}" for name, each in legal.items())
         raise FoldingError(
@@ -115,20 +117,24 @@ def for_reuse(network: Network, reuse: int, levels: int = LEVELS_A_CYCLE) -> dic
             f"{listed}"
         )
     folding = {}
-    for name, (rows, columns) in sizes.items():
+    for name, size in sizes.items():
         nearest = min(legal[name], key=lambda each: (abs(each - reuse), each))
-        folding[name] = next(
-            Fold(pe, simd)
-            for pe in _divisors(rows)
-            for simd in _divisors(columns)
-            if (rows // pe) * (columns // simd) == nearest
-        )
+        folding[name] = next(fold for fold in _folds(size) if size.cycles(fold) == nearest)
     return _unroll_whole_layers(network, folding, levels)
 
 
-def legal_reuse(rows: int, columns: int) -> list[int]:
+def legal_reuse(size: Foldable) -> list[int]:
     """The reuse factors that a layer of this size can have, ascending."""
-    return sorted({i * j for i in _divisors(rows) for j in _divisors(columns)})
+    return sorted({size.cycles(fold) for fold in _folds(size)})
+
+
+def _folds(size: Foldable) -> Iterator[Fold]:
+    """Every fold that a layer of this size can have, the fewest rows in parallel first."""
+    return (Fold(pe, simd) for pe in _divisors(size.rows) for simd in _divisors(size.columns))
+
+
+def _whole(size: Foldable) -> Fold:
+    return Fold(size.rows, size.columns)
 
 
 def from_json(network: Network, file: Path) -> dict[str, Fold]:
@@ -232,8 +238,12 @@ def override(
         if not all(map(_WHOLE.fullmatch, more)) or len(more) > 1:
             raise FoldingError(f"{text}: write it as {layer}=PE,SIMD, as in {layer}=2,4")
         if first == UNROLLED:
-            whole = Fold(*foldable(network)[layer], *map(int, more))
-            changed[layer] = whole if more else _unrolled(network, layer, whole, levels)
+            whole = _whole(foldable(network)[layer])
+            changed[layer] = (
+                replace(whole, unrolled=int(more[0]))
+                if more
+                else _unrolled(network, layer, whole, levels)
+            )
         elif _WHOLE.fullmatch(first):
             changed[layer] = Fold(int(first), *map(int, more))
         else:
@@ -246,12 +256,12 @@ def _unroll_whole_layers(
     network: Network, folding: dict[str, Fold], levels: int
 ) -> dict[str, Fold]:
     """`folding` with each Dense layer unrolled that has all its products in one cycle."""
-    dense = products(network)
+    dense = {kernel.name for kernel in fuse(network) if kernel.part(Dense)}
     sizes = foldable(network)
     return {
         name: _unrolled(network, name, fold, levels)
         if name in dense
-        and (fold.pe, fold.simd) == sizes[name]
+        and fold == _whole(sizes[name])
         and fold.pe * fold.simd <= MAX_UNROLLED_WEIGHTS
         else fold
         for name, fold in folding.items()
@@ -261,7 +271,7 @@ def _unroll_whole_layers(
 def unroll(network: Network, layer: str, levels: int = LEVELS_A_CYCLE) -> Fold:
     """The fold of a Dense `layer` that is unrolled, with no more than `levels` LUTs between
     registers."""
-    return _unrolled(network, layer, Fold(*foldable(network)[layer]), levels)
+    return _unrolled(network, layer, _whole(foldable(network)[layer]), levels)
 
 
 def _unrolled(network: Network, layer: str, whole: Fold, levels: int) -> Fold:
@@ -269,14 +279,14 @@ def _unrolled(network: Network, layer: str, whole: Fold, levels: int) -> Fold:
     if levels < 1:
         raise FoldingError(f"{levels} LUTs between registers can't be; ask for 1 or more")
     kernel = next(kernel for kernel in fuse(network) if kernel.name == layer)
-    # lower() refuses to unroll what has no weights.
-    depth = unrolled_layer(network, kernel).depth if kernel.product else 1
+    # lower() refuses to unroll what is no dense layer.
+    depth = unrolled_layer(network, kernel).depth if kernel.part(Dense) else 1
     return replace(whole, unrolled=max(1, -(-depth // levels)))
 
 
 def least_cycles(network: Network) -> int:
     """Cycles a frame that the ports and a softmax take, however wide the layers are."""
-    whole = {name: Fold(rows, columns) for name, (rows, columns) in foldable(network).items()}
+    whole = {name: _whole(size) for name, size in foldable(network).items()}
     return lower(network, whole).initiation_interval
 
 
@@ -284,11 +294,7 @@ def reachable_cycles(network: Network) -> list[int]:
     """The cycles a frame that some folding takes, ascending: no others are worth a try."""
     least = least_cycles(network)
     return sorted(
-        {
-            max(least, fold)
-            for rows, columns in foldable(network).values()
-            for fold in legal_reuse(rows, columns)
-        }
+        {max(least, fold) for size in foldable(network).values() for fold in legal_reuse(size)}
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import reduce
-from math import gcd
+from math import gcd, prod
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,6 +28,8 @@ from bitfold.models.ops import (
     SumPool,
     Threshold,
 )
+from bitfold.models.ops.windows import NONE
+from bitfold.models.value import Value
 from bitfold.overlays.dataflow.design import Design, Edge
 from bitfold.overlays.dataflow.fold import Fold, Folding
 from bitfold.overlays.dataflow.link import Link
@@ -35,7 +38,9 @@ from bitfold.overlays.dataflow.stages import (
     AddStage,
     ArgMaxStage,
     ConcatenateStage,
+    ConvolutionStage,
     MatrixStage,
+    PoolingStage,
     SoftmaxStage,
     Stage,
     ThresholdStage,
@@ -72,7 +77,7 @@ def lower(network: Network, folding: Folding) -> Design:
         if kernel.name in sizes and kernel.name not in folding:
             raise FoldingError(f"{kernel.name}: no PE and SIMD given; give one for every layer")
         fold = folding.get(kernel.name, Fold(1))
-        _check_fold(kernel.name, fold, sizes.get(kernel.name, (1, 1)))
+        _check_fold(kernel.name, fold, sizes.get(kernel.name, Foldable(1, 1)))
         for stage, nodes in _stages(network, kernel, fold):
             reads.append(_reads(kernel, nodes))
             stages.append(stage)
@@ -90,39 +95,70 @@ def lower(network: Network, folding: Folding) -> Design:
     return with_depths(design)
 
 
-def foldable(network: Network) -> dict[str, tuple[int, int]]:
-    """The layers that have a fold to choose, with the (rows, columns) that PE and SIMD divide."""
+class Foldable(NamedTuple):
+    """A layer that has a fold to choose: PE divides `rows` and SIMD `columns`.
+
+    With all of them at once it takes `times` cycles a frame, or `arrivals` where it takes its input
+    no faster.
+    """
+
+    rows: int
+    columns: int
+    times: int = 1
+    arrivals: int = 1
+
+    def cycles(self, fold: Fold) -> int:
+        """Cycles a frame."""
+        return max(self.times * (self.rows // fold.pe), self.arrivals) * (self.columns // fold.simd)
+
+
+def foldable(network: Network) -> dict[str, Foldable]:
+    """The layers that have a fold to choose."""
     sizes = {}
     for kernel in fuse(network):
-        inputs = [network.values[name].size for name in kernel.inputs]
-        if dense := kernel.product:
-            sizes[kernel.name] = (network.values[dense.output].size, inputs[0])
-        elif not isinstance(kernel.nodes[0].op, Softmax):
-            sizes[kernel.name] = (reduce(gcd, inputs), 1)
+        inputs = [network.values[name] for name in kernel.inputs]
+        op = (kernel.product or kernel.nodes[0]).op
+        if isinstance(op, Dense):
+            sizes[kernel.name] = Foldable(
+                network.values[kernel.product.output].size, inputs[0].size
+            )
+        elif isinstance(op, (Conv2d, MaxPool, SumPool)):
+            sizes[kernel.name] = _windowed(network, kernel, inputs[0])
+        elif not isinstance(op, Softmax):
+            channels = reduce(gcd, [value.shape[-1] for value in inputs])
+            sizes[kernel.name] = Foldable(channels, 1, inputs[0].size // inputs[0].shape[-1])
     return sizes
 
 
+def _windowed(network: Network, kernel: Kernel, value: Value) -> Foldable:
+    """Of a layer whose windows slide over a feature map."""
+    node = kernel.product or kernel.nodes[0]
+    height, width, rows = network.values[node.output].shape
+    pixels, channels = prod(value.shape[:2]), value.shape[-1]
+    if not kernel.product:
+        return Foldable(rows, 1, max(height * width * prod(node.op.kernel), pixels))
+    taps, groups = prod(network.parameter(node, "weights").values.shape[1:3]), node.op.groups
+    if groups == channels == rows:
+        return Foldable(rows, 1, max(height * width * taps, pixels))
+    columns = channels // groups
+    return Foldable(rows // groups, columns, height * width * taps * groups, pixels * groups)
+
+
 def with_depths(design: Design) -> Design:
-    """`design` with buffers where branches meet that are just deep enough for both to keep their
-    pace: what comes first waits there, and nobody waits for a place."""
-    edges = []
-    for edge in design.edges:
-        joins = edge.target is not None and len(design.into(edge.target)) > 1
-        edges.append(replace(edge, link=_deepened(design, edge)) if joins else edge)
-    return replace(design, edges=tuple(edges))
-
-
-def _deepened(design: Design, edge: Edge) -> Link:
-    flow = design.steady_frame
-    taken = flow.taken[edge.target][edge.operand]
-    depth = edge.link.needed_depth(flow.left(edge), taken, design.initiation_interval)
-    return replace(edge.link, depth=depth)
+    """`design` with memories that are just deep enough: nothing ever waits for a place in them."""
+    schedule = design.schedule
+    edges = tuple(
+        replace(edge, link=edge.link and replace(edge.link, depth=schedule.needed_depth(edge)))
+        for edge in design.edges
+    )
+    stages = tuple(stage.with_room(schedule.given(i)) for i, stage in enumerate(design.stages))
+    return replace(design, stages=stages, edges=edges)
 
 
 def _stages(network: Network, kernel: Kernel, fold: Fold) -> list[tuple[Stage, list[Node]]]:
     """The stages of a kernel, each with the nodes that it computes."""
     left = list(kernel.nodes)
-    if kernel.product and isinstance(left[0].op, Flatten):
+    if kernel.part(Dense) and isinstance(left[0].op, Flatten):
         left.pop(0)  # the columns of the weights are moved instead
     made = []
     if fold.unrolled:
@@ -134,7 +170,10 @@ def _stages(network: Network, kernel: Kernel, fold: Fold) -> list[tuple[Stage, l
         if made:  # it takes what the stage before gives, as it comes
             fold = Fold(made[-1][0].lanes_out)
         if type(node.op) not in _MAKERS:
-            raise OverlayError(f"{node.name}: {_NO_STAGE[type(node.op)]}")
+            raise OverlayError(
+                f"{node.name}: a dataflow overlay has no stage for a {node.kind} of its own; put "
+                "it in front of a dense layer that alone reads it"
+            )
         made.append((_MAKERS[type(node.op)](network, kernel, node, fold), [node]))
     return made
 
@@ -164,7 +203,39 @@ def _common(network: Network, kernel: Kernel, nodes: list[Node], fold: Fold) -> 
     }
 
 
+def _convolution(network: Network, kernel: Kernel, node: Node, fold: Fold) -> MatrixStage:
+    op, window = node.op, network.parameter(node, "weights").values.shape[1:3]
+    if (window, op.stride, op.padding, op.groups) == ((1, 1), (1, 1), NONE, 1):
+        return _matrix(network, kernel, node, fold)
+    source = network.values[node.input].encoding
+    if any(op.padding):
+        _check_fill(node, op.fill, source)
+    stage = _product(ConvolutionStage, network, kernel, node, fold, window=window)
+    if stage.depthwise and fold.simd != 1:
+        raise FoldingError(
+            f"{node.name}: SIMD={fold.simd}, but each output channel sees one input channel; give 1"
+        )
+    return stage
+
+
+def _check_fill(node: Node, fill: int, source: Encoding) -> None:
+    """Raises OverlayError where what stands beyond the edges is no integer of the input's."""
+    stands = source.minimum <= fill <= source.maximum and (fill - source.minimum) % source.step == 0
+    if not stands:
+        raise OverlayError(
+            f"{node.name}: beyond the edges it sees {fill}, which {source} has not; pad with one "
+            "of its values"
+        )
+
+
 def _matrix(network: Network, kernel: Kernel, node: Node, fold: Fold) -> MatrixStage:
+    return _product(MatrixStage, network, kernel, node, fold)
+
+
+def _product(
+    kind: type[MatrixStage], network: Network, kernel: Kernel, node: Node, fold: Fold, **more
+) -> MatrixStage:
+    """A stage that multiplies by weights."""
     weight = network.parameter(node, "weights").encoding
     if weight.bits > MAX_WEIGHT_BITS:
         raise OverlayError(
@@ -172,16 +243,20 @@ def _matrix(network: Network, kernel: Kernel, node: Node, fold: Fold) -> MatrixS
             f"{MAX_WEIGHT_BITS}: quantize them further"
         )
     common = _common(network, kernel, [node], fold)
-    source = common["inputs"][0]
-    words = (common["output"].size // fold.pe) * (source.size // fold.simd)
-    multipliers = multiplies(source.encoding, weight)
-    return MatrixStage(
+    if isinstance(node.op, Dense):
+        (value,) = common["inputs"]
+        common["inputs"] = (Value((value.size,), value.encoding),)
+    source = common["inputs"][0].encoding
+    multipliers = multiplies(source, weight)
+    stage = kind(
         **common,
+        **more,
         weight=weight,
         multipliers=multipliers,
-        read_cycles=read_cycles(words),
-        registers=dot_product_registers(fold.simd, source.encoding, weight, multipliers),
+        read_cycles=1,
+        registers=dot_product_registers(fold.simd, source, weight, multipliers),
     )
+    return replace(stage, read_cycles=read_cycles(stage.images["weights"].words))
 
 
 def _threshold(network: Network, kernel: Kernel, node: Node, fold: Fold) -> ThresholdStage:
@@ -211,6 +286,13 @@ def _argmax(network: Network, kernel: Kernel, node: Node, fold: Fold) -> ArgMaxS
     return ArgMaxStage(**_common(network, kernel, [node], fold))
 
 
+def _pooling(network: Network, kernel: Kernel, node: Node, fold: Fold) -> PoolingStage:
+    source = network.values[node.input].encoding
+    if isinstance(node.op, SumPool) and any(node.op.padding):
+        _check_fill(node, 0, source)
+    return PoolingStage(**_common(network, kernel, [node], fold))
+
+
 def _add(network: Network, kernel: Kernel, node: Node, fold: Fold) -> AddStage:
     return AddStage(**_common(network, kernel, [node], fold))
 
@@ -219,19 +301,15 @@ def _concatenate(network: Network, kernel: Kernel, node: Node, fold: Fold) -> Co
     return ConcatenateStage(**_common(network, kernel, [node], fold))
 
 
-_NO_STAGE: dict[type[Op], str] = {
-    Conv2d: "a dataflow overlay has no convolutions yet; run it on an offload overlay",
-    Flatten: "there is no stage for a Flatten of its own; put it in front of a dense layer that "
-    "alone reads it",
-    MaxPool: "a dataflow overlay has no pooling yet; run it on an offload overlay",
-    SumPool: "a dataflow overlay has no pooling yet; run it on an offload overlay",
-}
 _MAKERS: dict[type[Op], Callable[[Network, Kernel, Node, Fold], Stage]] = {
     Add: _add,
     ArgMax: _argmax,
     Concatenate: _concatenate,
+    Conv2d: _convolution,
     Dense: _matrix,
+    MaxPool: _pooling,
     Softmax: _softmax,
+    SumPool: _pooling,
     Threshold: _threshold,
 }
 
@@ -266,10 +344,10 @@ def _unrolled(network: Network, kernel: Kernel, nodes: list[Node], fold: Fold) -
     )
 
 
-def _check_fold(layer: str, fold: Fold, size: tuple[int, int]) -> None:
+def _check_fold(layer: str, fold: Fold, size: Foldable) -> None:
     for factor, value, unit, of in (
-        ("PE", fold.pe, "rows", size[0]),
-        ("SIMD", fold.simd, "columns", size[1]),
+        ("PE", fold.pe, "rows", size.rows),
+        ("SIMD", fold.simd, "columns", size.columns),
     ):
         if value < 1 or of % value:
             legal = [d for d in range(1, of + 1) if of % d == 0]

@@ -14,13 +14,12 @@ from bitfold.overlays.boards.chip import Chip, Resources
 from bitfold.overlays.dataflow.cost import luts
 from bitfold.overlays.dataflow.fold import Fold
 from bitfold.overlays.dataflow.link import Link
+from bitfold.overlays.dataflow.schedule import Schedule
 from bitfold.overlays.dataflow.stages import Stage
 from bitfold.overlays.packing import FrameLayout
 
 SHELL_CYCLES = 8
 """What a call takes beside its parts: start, the first address, a register, the last answer."""
-SETTLING_FRAMES = 10_000
-"""After how many frames at most each moves as the one before did; some dozens are usual."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,45 +36,13 @@ class Edge:
     link: Link | None = None
 
 
-@dataclass(frozen=True)
-class Flow:
-    """When the beats of one frame move: cycles, int64, in order.
-
-    `port`: into the core. For each stage, `arrivals` and `taken` of each of its inputs, and
-    `departures`. `out`: at the output port.
-    """
-
-    port: np.ndarray
-    arrivals: tuple[tuple[np.ndarray, ...], ...]
-    taken: tuple[tuple[np.ndarray, ...], ...]
-    departures: tuple[np.ndarray, ...]
-    out: np.ndarray
-
-    def earlier(self, cycles: int) -> Flow:
-        """The same moves, `cycles` before."""
-
-        def moved(inputs: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-            return tuple(beats - cycles for beats in inputs)
-
-        return Flow(
-            self.port - cycles,
-            tuple(map(moved, self.arrivals)),
-            tuple(map(moved, self.taken)),
-            moved(self.departures),
-            self.out - cycles,
-        )
-
-    def left(self, edge: Edge) -> np.ndarray:
-        """When its beats enter an edge."""
-        return self.port if edge.source is None else self.departures[edge.source]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Design:
     """Stages in topological order, the edges between them, and the constants of each stage.
 
     `constants[i]` are those of `stages[i]`, in the order of its roles, int64 as the network has
-    them. Checked when made. Raises OverlayError.
+    them. The input port takes a beat every `pace` cycles, and a frame every interval. Checked when
+    made. Raises OverlayError.
     """
 
     input: FrameLayout
@@ -83,8 +50,11 @@ class Design:
     stages: tuple[Stage, ...]
     edges: tuple[Edge, ...]
     constants: tuple[tuple[np.ndarray, ...], ...]
+    pace: int = 1
 
     def __post_init__(self):
+        if self.pace < 1:
+            raise OverlayError(f"a beat every {self.pace} cycles can't be")
         for i, stage in enumerate(self.stages):
             stage.check()
             if [edge.operand for edge in self.into(i)] != list(range(len(stage.inputs))):
@@ -185,55 +155,24 @@ class Design:
         return {s.name: s.fold for s in self.stages if s.name == s.layer and s.foldable}
 
     @cached_property
-    def first_frame(self) -> Flow:
-        """When the beats of a frame move that finds the overlay empty; its first comes at 0."""
-        return self._flow(0, (0,) * len(self.stages))
-
-    @cached_property
-    def steady_frame(self) -> Flow:
-        """When the beats of a frame move once frames have come every `initiation_interval` cycles
-        for long, so that each moves as the one before did, an interval later; its first comes at 0.
-
-        A stage where branches meet may take a first frame as it comes, and those behind it late.
-        """
-        interval = self.initiation_interval
-        before, free = self.first_frame, (0,) * len(self.stages)
-        for frame in range(1, SETTLING_FRAMES):
-            free = tuple(max(int(beats[-1]) + 1 for beats in taken) for taken in before.taken)
-            flow = self._flow(frame * interval, free)
-            if all((a + interval == b).all() for a, b in zip(before.departures, flow.departures)):
-                return flow.earlier(frame * interval)
-            before = flow
-        raise OverlayError(
-            f"the design does not settle within {SETTLING_FRAMES} frames, one each {interval} "
-            "cycles; compile the network again"
-        )
-
-    def _flow(self, start: int, free: tuple[int, ...]) -> Flow:
-        """The moves of a frame whose first beat comes at `start`, if the stages are `free` then."""
-        port = start + np.arange(self.input.beats, dtype=np.int64)
-        arrivals, taken, departures = [], [], []
-
-        def along(edge: Edge) -> np.ndarray:
-            given = port if edge.source is None else departures[edge.source]
-            return edge.link.departures(given) if edge.link else given
-
-        for i, stage in enumerate(self.stages):
-            arrivals.append(tuple(along(edge) for edge in self.into(i)))
-            taken.append(stage.taken(*arrivals[i], free=free[i]))
-            departures.append(stage.departures(*taken[i]))
-        out = along(self.into(None)[0])
-        return Flow(port, tuple(arrivals), tuple(taken), tuple(departures), out)
+    def schedule(self) -> Schedule:
+        """When every beat moves."""
+        return Schedule(self, self.initiation_interval)
 
     @property
     def latency_cycles(self) -> int:
-        """From a frame's first accepted input beat to its last output beat, unstalled."""
-        return int(self.first_frame.out[-1])
+        """From the first frame's first accepted input beat to its last output beat, unstalled."""
+        return self.schedule.out(0)
 
     @property
     def initiation_interval(self) -> int:
         """Cycles between successive frames: what the slowest stage or port takes for one."""
-        return max(self.input.beats, self.output.beats, *(s.cycles for s in self.stages))
+        return max(self._port_cycles, self.output.beats, *(s.cycles for s in self.stages))
+
+    @property
+    def _port_cycles(self) -> int:
+        """Of the input port, a frame."""
+        return self.input.beats * self.pace
 
     @property
     def bottleneck(self) -> str:
@@ -241,7 +180,7 @@ class Design:
         slowest = max(self.stages, key=lambda stage: stage.cycles)
         if slowest.cycles == self.initiation_interval:
             return slowest.name
-        return "input port" if self.input.beats == self.initiation_interval else "output port"
+        return "input port" if self._port_cycles == self.initiation_interval else "output port"
 
     def luts(self, dsps: bool = True) -> int:
         """LUTs of the core, estimated, without the shell; with multipliers in DSPs where Yosys puts
@@ -287,5 +226,5 @@ class Design:
             return 0
         # The shell multiplies frames by beats, one bit of the larger number of beats a cycle.
         multiply = max(self.input.beats, self.output.beats).bit_length()
-        core = self.latency_cycles + (frames - 1) * self.initiation_interval
+        core = self.schedule.out(frames - 1)
         return SHELL_CYCLES + multiply + 2 * memory_latency_cycles + core

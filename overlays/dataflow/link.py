@@ -8,7 +8,7 @@ from math import lcm, log2
 import numpy as np
 
 from bitfold.overlays.dataflow.cost import Features, memory_luts
-from bitfold.overlays.dataflow.times import one_a_cycle
+from bitfold.overlays.dataflow.times import most_waiting, one_a_cycle
 from bitfold.overlays.packing import FrameLayout
 
 FIFO_CYCLES = 2
@@ -20,8 +20,8 @@ class Link:
     """stream_link: `elements` a frame, `lanes_in` a beat to `lanes_out`, with a buffer between.
 
     `lanes_in` are widened to `wide` lanes, of which the lowest `kept` are buffered, padded to
-    `padded` lanes, and leave `lanes_out` at a time. `depth`: buffered beats of `kept` lanes; by
-    default a frame and the one being taken, rounded up for the pointers.
+    `padded` lanes, and leave `lanes_out` at a time. `depth`: buffered beats of `kept` lanes, so
+    many that none waits (schedule.py).
     """
 
     bits: int
@@ -31,13 +31,9 @@ class Link:
     kept: int
     padded: int
     lanes_out: int
-    depth: int = 0
+    depth: int = 1
 
     module = "stream_link"
-
-    def __post_init__(self):
-        if not self.depth:
-            object.__setattr__(self, "depth", 1 << (self.elements // self.kept).bit_length())
 
     @staticmethod
     def between(bits: int, elements: int, lanes_in: int, lanes_out: int) -> Link:
@@ -101,17 +97,14 @@ class Link:
         """When beats can leave that come at `arrivals`, if each is taken as soon as it can be."""
         return one_a_cycle(np.repeat(self._pushed(arrivals) + FIFO_CYCLES, self._parts_out))
 
-    def needed_depth(self, arrivals: np.ndarray, taken: np.ndarray, interval: int) -> int:
-        """The least depth at which no beat waits to come in, if beats come at `arrivals`, leave at
-        `taken`, and frames follow one another every `interval` cycles."""
+    def needed_depth(self, arrivals: np.ndarray, taken: np.ndarray) -> int:
+        """The least depth at which no beat waits to come in, if the beats of all frames come at
+        `arrivals` and leave at `taken`."""
         pushed = self._pushed(arrivals)
-        left = taken[self._parts_out - 1 :: self._parts_out]
         # A beat makes room when it moves to the end: once it is there, and the one before has left.
-        before = np.concatenate((left[-1:] - interval, left[:-1]))
-        moved = np.maximum(pushed + 1, before)
-        here = (pushed[:, None] - pushed[None]) // interval + 1
-        gone = (pushed[:, None] - 1 - moved[None]) // interval + 1
-        return int((here - gone).sum(axis=1).max())
+        moved = pushed + 1
+        moved[1:] = np.maximum(moved[1:], taken[self._parts_out - 1 :: self._parts_out][:-1])
+        return most_waiting(pushed, moved)
 
     def features(self, dsps: bool = False) -> Features:
         """What its LUTs are estimated by; it takes no DSPs."""

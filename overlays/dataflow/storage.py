@@ -45,6 +45,7 @@ class _Document:
     output: _LayoutDocument
     stages: tuple[_StageDocument, ...]
     edges: tuple[Edge, ...]
+    pace: int
 
 
 def design_document(design: Design) -> dict:
@@ -54,6 +55,7 @@ def design_document(design: Design) -> dict:
         output=_LayoutDocument(design.output.elements, design.output.encoding.name),
         stages=tuple(_stage_document(stage) for stage in design.stages),
         edges=design.edges,
+        pace=design.pace,
     )
     return asdict(document)
 
@@ -92,6 +94,7 @@ def _design(said: _Document, images: Path, name: str) -> Design:
         stages=stages,
         edges=said.edges,
         constants=constants,
+        pace=said.pace,
     )
 
 

@@ -118,7 +118,7 @@ def _fitting(
 ) -> tuple[Layer | None, int, list[str]]:
     """The layer that a kernel begins with, how many of its nodes that takes, and what does not
     fit."""
-    dense = kernel.product
+    dense = kernel.part(Dense)
     if dense is None:
         return None, 0, []
     bare = kernel.nodes.index(dense) + 1

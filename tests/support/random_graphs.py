@@ -16,7 +16,7 @@ MAX_INPUT_BITS = 8
 """Of what a layer takes: values of more bits are thresholded first."""
 
 
-class _Drawing:
+class Drawing:
     """A network while it is drawn: the values that there are, and who reads them."""
 
     def __init__(self, seed: int):
@@ -47,10 +47,10 @@ class _Drawing:
         weights = random_values(encoding, (rows, columns), self.random).astype(np.int32)
         return self.add(Dense(), [source], Parameter(weights, encoding))
 
-    def threshold(self, source: str) -> str:
-        value, target = self.values[source], Encoding.of(str(self.random.choice(ACTIVATIONS)))
+    def threshold(self, source: str, among: tuple[str, ...] = ACTIVATIONS) -> str:
+        value, target = self.values[source], Encoding.of(str(self.random.choice(among)))
         levels = (target.maximum - target.minimum) // target.step
-        rows = 1 if self.random.random() < 0.3 else value.size
+        rows = 1 if self.random.random() < 0.3 else value.shape[-1]
         low, high = value.encoding.minimum, value.encoding.maximum + 1
         spread = max(1.0, min(high - low, 300) / 4)
         drawn = np.rint(self.random.normal(0, spread, (rows, levels))).astype(np.int64)
@@ -72,10 +72,24 @@ class _Drawing:
             right = self.narrow(self.dense(right, sizes[0]))
         return self.add(Add(), [left, right])
 
+    def network(self, name: str, sample: tuple[int, ...], output: str) -> Network:
+        """What was drawn, with the integers of a sample as its input."""
+        return Network(
+            name=name,
+            sample_shape=sample,
+            quantizer=(),
+            input="x",
+            output=output,
+            values=self.values,
+            parameters=self.parameters,
+            nodes=tuple(self.nodes),
+            head=(),
+        )
+
 
 def random_graph(seed: int) -> Network:
     """A network of 2 to 12 nodes or so, in which values are read once or several times."""
-    drawing = _Drawing(seed)
+    drawing = Drawing(seed)
     random = drawing.random
     features = int(random.integers(1, MAX_FEATURES + 1))
     here = drawing.value("x", Value((features,), Encoding.of(str(random.choice(ACTIVATIONS)))))
@@ -91,14 +105,4 @@ def random_graph(seed: int) -> Network:
             here = drawing.threshold(here)
     if not any(isinstance(node.op, Dense) for node in drawing.nodes) or random.random() < 0.5:
         here = drawing.dense(drawing.narrow(here))
-    return Network(
-        name="random graph",
-        sample_shape=(features,),
-        quantizer=(),
-        input="x",
-        output=here,
-        values=drawing.values,
-        parameters=drawing.parameters,
-        nodes=tuple(drawing.nodes),
-        head=(),
-    )
+    return drawing.network("random graph", (features,), here)

@@ -149,12 +149,12 @@ def random_folding(network: Network, seed: int) -> dict[str, Fold]:
     """Any legal folding of at most MAX_PRODUCTS products a cycle and layer."""
     random = np.random.default_rng(seed)
     folding = {}
-    for name, (rows, columns) in foldable(network).items():
+    for name, size in foldable(network).items():
         legal = [
             Fold(pe, simd)
-            for pe in range(1, rows + 1)
-            for simd in range(1, columns + 1)
-            if rows % pe == 0 and columns % simd == 0 and pe * simd <= MAX_PRODUCTS
+            for pe in range(1, size.rows + 1)
+            for simd in range(1, size.columns + 1)
+            if size.rows % pe == 0 and size.columns % simd == 0 and pe * simd <= MAX_PRODUCTS
         ]
         folding[name] = legal[random.integers(len(legal))]
     return folding
@@ -167,6 +167,6 @@ def random_unrolling(network: Network, seed: int) -> dict[str, Fold]:
     share = random.choice([0.5, 1.0])
     for node in network.nodes:
         if isinstance(node.op, Dense) and random.random() < share:
-            cycles = int(random.integers(1, 4))
-            folding[node.name] = Fold(*foldable(network)[node.name], unrolled=cycles)
+            cycles, size = int(random.integers(1, 4)), foldable(network)[node.name]
+            folding[node.name] = Fold(size.rows, size.columns, cycles)
     return folding

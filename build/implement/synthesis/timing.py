@@ -167,7 +167,7 @@ def time_stage(
     return place_and_route(parts[""], seeds=seeds, **more)
 
 
-_ROOMS = ("common", "mvau", "unrolled", "dataflow")
+_ROOMS = ("common", "mvau", "windows", "unrolled", "dataflow")
 
 
 def _image_texts(stage: Stage, constants: Sequence[np.ndarray]) -> dict[str, str]:

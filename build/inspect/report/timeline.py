@@ -28,7 +28,7 @@ def dataflow_timeline(design: Design) -> dict:
     """
     times = np.arange(design.input.beats, dtype=np.int64)
     rows = [_row("input port", times, times, design.input.beats)]
-    flow = design.first_frame
+    flow = design.schedule.flows[0]
     for i, (stage, leaves) in enumerate(zip(design.stages, flow.departures)):
         if design.layer_ends(i)[0]:
             first = min(flow.arrivals[i], key=lambda beats: beats[0])

@@ -3,7 +3,9 @@
 from bitfold.overlays.dataflow.stages.add import AddStage
 from bitfold.overlays.dataflow.stages.argmax import ArgMaxStage
 from bitfold.overlays.dataflow.stages.concatenate import ConcatenateStage
+from bitfold.overlays.dataflow.stages.convolution import ConvolutionStage
 from bitfold.overlays.dataflow.stages.mvau import MatrixStage
+from bitfold.overlays.dataflow.stages.pooling import PoolingStage
 from bitfold.overlays.dataflow.stages.softmax import SoftmaxStage
 from bitfold.overlays.dataflow.stages.stage import Stage
 from bitfold.overlays.dataflow.stages.threshold import ThresholdStage
@@ -15,7 +17,9 @@ STAGES: dict[str, type[Stage]] = {
         AddStage,
         ArgMaxStage,
         ConcatenateStage,
+        ConvolutionStage,
         MatrixStage,
+        PoolingStage,
         SoftmaxStage,
         ThresholdStage,
         UnrolledStage,

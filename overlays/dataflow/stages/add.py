@@ -20,7 +20,7 @@ class AddStage(Stage):
     cycles = property(lambda self: self.output.size // self.fold.pe)
     latency_cycles = property(lambda self: (len(self.inputs) - 1).bit_length())
 
-    def taken(self, *arrivals: np.ndarray, free: int = 0) -> tuple[np.ndarray, ...]:
+    def taken(self, *arrivals: np.ndarray, free: int | None = None) -> tuple[np.ndarray, ...]:
         return (one_a_cycle(reduce(np.maximum, arrivals), free),) * len(arrivals)
 
     def departures(self, *taken: np.ndarray) -> np.ndarray:

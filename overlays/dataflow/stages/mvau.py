@@ -1,4 +1,4 @@
-"""mvau: a Dense layer, PE x SIMD products a cycle."""
+"""mvau: a Dense layer, or a convolution of single pixels, PE x SIMD products a cycle."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from math import log2
 import numpy as np
 
 from bitfold.models.encoding import Encoding
+from bitfold.models.ops import Dense
 from bitfold.overlays.dataflow.cost import in_block_ram, memory_luts, ramb18, table_luts
 from bitfold.overlays.dataflow.images import Image
-from bitfold.overlays.dataflow.stages.stage import Stage, encoding_code
+from bitfold.overlays.dataflow.stages.stage import Moves, Stage, encoding_code
+from bitfold.overlays.dataflow.times import one_a_cycle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,29 +31,45 @@ class MatrixStage(Stage):
     module = "mvau"
     direct = False
 
-    rows = property(lambda self: self.output.size)
-    columns = property(lambda self: self.input.size)
+    rows = property(lambda self: self.output.shape[-1])
+    """Of a group of weights."""
+    columns = property(lambda self: self.input.shape[-1])
+    groups = property(lambda self: 1)
+    depthwise = property(lambda self: False)
+    vectors = property(lambda self: self.input.size // self.columns)
+    """A frame."""
     lanes_in = property(lambda self: self.fold.simd)
     synapse_fold = property(lambda self: self.columns // self.fold.simd)
     neuron_fold = property(lambda self: self.rows // self.fold.pe)
 
-    @property
-    def cycles(self) -> int:
-        return self.neuron_fold * self.synapse_fold
+    cycles = property(lambda self: self.vectors * self.vector_cycles)
+    vector_cycles = property(lambda self: self.neuron_fold * self.synapse_fold)
 
     @property
     def latency_cycles(self) -> int:
         """From the beat that completes a block of rows to its accumulators."""
         return self.read_cycles + self.registers + 2
 
+    def taken(self, *arrivals: np.ndarray, free: int | None = None) -> tuple[np.ndarray, ...]:
+        # After the columns of a vector come its other blocks of rows.
+        vectors = np.arange(self.vectors, dtype=np.int64)[:, None] * self.vector_cycles
+        slots = vectors + np.arange(self.synapse_fold, dtype=np.int64)
+        return (one_a_cycle(arrivals[0], free, slots.ravel()),)
+
+    def moves(self, arrivals: tuple[np.ndarray, ...], free: int | None) -> Moves:
+        moves = super().moves(arrivals, free)
+        return moves._replace(free=moves.free + self.vector_cycles - self.synapse_fold)
+
     def departures(self, taken: np.ndarray) -> np.ndarray:
-        last_column = taken[-1]
+        last_columns = taken[self.synapse_fold - 1 :: self.synapse_fold, None]
         blocks = np.arange(self.neuron_fold, dtype=np.int64)
-        return last_column + blocks * self.synapse_fold + self.latency_cycles
+        return (last_columns + blocks * self.synapse_fold + self.latency_cycles).ravel()
 
     @property
     def rtl_parameters(self) -> dict[str, int]:
         return {
+            "GROUPS": self.groups,
+            "DEPTHWISE": int(self.depthwise),
             "ROWS": self.rows,
             "COLUMNS": self.columns,
             "PE": self.fold.pe,
@@ -80,16 +98,33 @@ class MatrixStage(Stage):
 
     @property
     def images(self) -> dict[str, Image]:
-        return {"weights": Image(self.cycles, self.fold.pe * self.fold.simd, self.weight)}
+        words = self.groups * self.vector_cycles
+        return {"weights": Image(words, self.fold.pe * self.fold.simd, self.weight)}
 
     def encode(self, role: str, constants: np.ndarray) -> np.ndarray:
         """In the order that mvau.sv states."""
-        fold = (self.neuron_fold, self.fold.pe, self.synapse_fold, self.fold.simd)
-        return constants.reshape(fold).transpose(0, 2, 1, 3).reshape(self.cycles, -1)
+        folded = constants.reshape(self._rows_fold + self._columns_fold)
+        return folded.transpose(0, 1, 3, 2, 4).reshape(self.images[role].words, -1)
 
     def decode(self, role: str, words: np.ndarray) -> np.ndarray:
-        fold = (self.neuron_fold, self.synapse_fold, self.fold.pe, self.fold.simd)
-        return words.reshape(fold).transpose(0, 2, 1, 3).reshape(self.rows, self.columns)
+        groups, blocks, pe = self._rows_fold
+        folded = words.reshape(groups, blocks, self.synapse_fold, pe, self.fold.simd)
+        return folded.transpose(0, 1, 3, 2, 4).reshape(self.weight_shape)
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        """Of the weights, in the network's order."""
+        if isinstance(self.ops[0], Dense):
+            return self.rows, self.columns
+        return self.rows, 1, 1, self.columns
+
+    @property
+    def _rows_fold(self) -> tuple[int, int, int]:
+        return self.groups, self.neuron_fold, self.fold.pe
+
+    @property
+    def _columns_fold(self) -> tuple[int, int]:
+        return self.synapse_fold, self.fold.simd
 
     def features(self, dsps: bool):
         pe, simd = self.fold.pe, self.fold.simd
@@ -105,7 +140,7 @@ class MatrixStage(Stage):
             "added": pe * (x + w + log2(simd)),
             "accumulated": pe * total,
             "shared": (simd * x + total) * shared,
-            "weights": 0 if self.in_block_ram else products * w * table_luts(self.cycles),
+            "weights": 0 if self.in_block_ram else products * w * table_luts(self.vector_cycles),
             "buffer": memory_luts(simd * x, self.synapse_fold) if buffered else 0,
             "chosen": simd * x if buffered else 0,
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,15 @@ from bitfold.overlays.dataflow.images import Image
 
 MAX_SIZE = 1 << 24
 """Elements of a frame: predicting a cycle for more takes too long."""
+
+
+class Moves(NamedTuple):
+    """When the beats of a frame move: in, for each input, and out, in cycles, int64."""
+
+    taken: tuple[np.ndarray, ...]
+    departures: np.ndarray
+    free: int
+    """From when on the stage can take the next frame."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +61,10 @@ class Stage:
             raise OverlayError(f"{self.name}: a stage that computes nothing")
         values = [(value, self.lanes_in) for value in self.inputs]
         for value, lanes in [*values, (self.output, self.lanes_out)]:
-            if not 0 < value.size <= MAX_SIZE or lanes < 1 or value.size % lanes:
+            if not 0 < value.size <= MAX_SIZE or lanes < 1 or value.shape[-1] % lanes:
                 raise OverlayError(
-                    f"{self.name}: {lanes} lanes for {value.size} elements; lanes divide them, "
-                    f"and there are at most {MAX_SIZE}"
+                    f"{self.name}: {lanes} lanes for {value}; lanes divide its features, or "
+                    f"channels, and there are at most {MAX_SIZE} elements"
                 )
 
     @property
@@ -83,14 +92,24 @@ class Stage:
         """From the beat that completes an answer to its first beat."""
         raise NotImplementedError
 
-    def taken(self, *arrivals: np.ndarray, free: int = 0) -> tuple[np.ndarray, ...]:
-        """When it takes the beats of each input that are there at `arrivals`: at once, if it has
-        one input. Where several meet it is `free` from that cycle on."""
+    def moves(self, arrivals: tuple[np.ndarray, ...], free: int | None) -> Moves:
+        """When the beats of a frame move, if those of each input are there at `arrivals`, and it
+        can take the frame from `free` on; None: from the beginning."""
+        taken = self.taken(*arrivals, free=free)
+        return Moves(taken, self.departures(*taken), max(int(each[-1]) for each in taken) + 1)
+
+    def taken(self, *arrivals: np.ndarray, free: int | None = None) -> tuple[np.ndarray, ...]:
+        """When it takes the beats that are there at `arrivals`: by default each as it comes."""
         return arrivals
 
     def departures(self, *taken: np.ndarray) -> np.ndarray:
         """When the beats of a frame leave it, if it takes those of its inputs at `taken`."""
         raise NotImplementedError
+
+    def with_room(self, flows: Sequence[tuple[tuple[np.ndarray, ...], int | None]]) -> Stage:
+        """Itself with memories that are just deep enough, if it has what `moves` is given in each
+        of `flows`, frame after frame."""
+        return self
 
     @property
     def rtl_parameters(self) -> dict[str, int | str]:
@@ -113,10 +132,13 @@ class Stage:
     def evaluate(self, inputs: Sequence[np.ndarray], constants: Sequence[np.ndarray]) -> np.ndarray:
         """The integers (frames, elements) int64 that it makes of its inputs; `constants` are those
         of its ops, in order."""
-        values = tuple(inputs)
+        frames = len(inputs[0])
+        values = tuple(
+            given.reshape(frames, *value.shape) for given, value in zip(inputs, self.inputs)
+        )
         for op, given in self.applied(constants):
             values = op.evaluate(values, given)
-        return values[0]
+        return values[0].reshape(frames, self.output.size)
 
     def applied(self, constants: Sequence[np.ndarray]) -> list[tuple[Op, list[np.ndarray]]]:
         """Its ops, each with those of `constants` that are its own."""
@@ -152,3 +174,9 @@ def packed(integers: Sequence[int]) -> str:
 def encoding_code(encoding: Encoding) -> int:
     """The number by which the RTL knows how an encoding is stored."""
     return 2 if encoding.is_bipolar else int(encoding.signed)
+
+
+def stored(value: int | None, encoding: Encoding) -> str:
+    """A parameter that holds the bits of a value; None: any."""
+    bits = 0 if value is None else int(encoding.to_bits(np.int64(value)))
+    return f"{encoding.bits}'h{bits:x}"

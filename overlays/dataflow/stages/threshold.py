@@ -98,7 +98,7 @@ class ThresholdStage(Stage):
 
     @property
     def _folds(self) -> int:
-        return 1 if self.shared else self.cycles
+        return 1 if self.shared else self.output.shape[-1] // self.fold.pe
 
     @property
     def _nodes(self) -> int:

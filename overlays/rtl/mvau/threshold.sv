@@ -18,7 +18,7 @@ module threshold #(
   parameter INPUT_ENCODING = 1,                // 0 unsigned, 1 two's complement, 2 bipolar
   parameter BITS           = 1,                // bits of the level, 1 to 8
   parameter BASE           = 0,                // the value of level 0; 0 for a bipolar output
-  parameter OUTPUT_BITS    = 1,                // must hold BASE + level
+  parameter OUTPUT_BITS    = 1,                // must hold BASE + each level that occurs
   parameter THRESHOLD_BITS = 9,                // two's complement; must hold every threshold
   parameter THRESHOLDS     = "thresholds.hex"  // memory image, see above
 ) (
@@ -42,8 +42,8 @@ module threshold #(
   localparam COMPARE_BITS = VALUE_BITS > THRESHOLD_BITS ? VALUE_BITS : THRESHOLD_BITS;
 
   generate
-    if (BITS < 1 || BITS > 8 || OUTPUT_BITS < BITS) begin : g_bad_bits
-      $error("BITS must be 1 to 8, and OUTPUT_BITS at least BITS");
+    if (BITS < 1 || BITS > 8 || OUTPUT_BITS < 1) begin : g_bad_bits
+      $error("BITS must be 1 to 8, and OUTPUT_BITS at least 1");
     end
   endgenerate
 
