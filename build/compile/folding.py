@@ -14,9 +14,8 @@ from bitfold.models.checked import checked
 from bitfold.models.errors import FoldingError
 from bitfold.models.json_files import read_json
 from bitfold.models.network import Network
-from bitfold.models.ops import Dense
 from bitfold.overlays.dataflow.fold import Fold
-from bitfold.overlays.kernels import fuse, products
+from bitfold.overlays.kernels import dense_layers, fuse, products
 
 DEFAULT_CYCLES = 64
 """The target where the user names none: small, and still a million frames a second at 100 MHz."""
@@ -46,7 +45,7 @@ def for_cycles(network: Network, cycles: int, levels: int = LEVELS_A_CYCLE) -> d
         if not fits:
             raise FoldingError(
                 f"{network.name}: {cycles} cycles a frame can't be reached: {name} takes "
-                f"{size.cycles(_whole(size))} for its feature map, a window's pixel each; ask for "
+                f"{size.cycles(size.whole)} for its feature map, a window's pixel each; ask for "
                 "that many or more"
             )
         folding[name] = min(fits, key=lambda fold: (fold.pe * fold.simd, fold.pe))
@@ -62,7 +61,7 @@ def for_cycles(network: Network, cycles: int, levels: int = LEVELS_A_CYCLE) -> d
 
 def unrolled(network: Network, levels: int = LEVELS_A_CYCLE) -> dict[str, Fold]:
     """Every layer unrolled, with `levels` LUTs between registers: a frame each cycle."""
-    whole = {name: _whole(size) for name, size in foldable(network).items()}
+    whole = {name: size.whole for name, size in foldable(network).items()}
     return _unroll_whole_layers(network, whole, levels)
 
 
@@ -131,10 +130,6 @@ def legal_reuse(size: Foldable) -> list[int]:
 def _folds(size: Foldable) -> Iterator[Fold]:
     """Every fold that a layer of this size can have, the fewest rows in parallel first."""
     return (Fold(pe, simd) for pe in _divisors(size.rows) for simd in _divisors(size.columns))
-
-
-def _whole(size: Foldable) -> Fold:
-    return Fold(size.rows, size.columns)
 
 
 def from_json(network: Network, file: Path) -> dict[str, Fold]:
@@ -238,7 +233,7 @@ def override(
         if not all(map(_WHOLE.fullmatch, more)) or len(more) > 1:
             raise FoldingError(f"{text}: write it as {layer}=PE,SIMD, as in {layer}=2,4")
         if first == UNROLLED:
-            whole = _whole(foldable(network)[layer])
+            whole = foldable(network)[layer].whole
             changed[layer] = (
                 replace(whole, unrolled=int(more[0]))
                 if more
@@ -256,12 +251,12 @@ def _unroll_whole_layers(
     network: Network, folding: dict[str, Fold], levels: int
 ) -> dict[str, Fold]:
     """`folding` with each Dense layer unrolled that has all its products in one cycle."""
-    dense = {kernel.name for kernel in fuse(network) if kernel.part(Dense)}
+    dense = dense_layers(network)
     sizes = foldable(network)
     return {
         name: _unrolled(network, name, fold, levels)
         if name in dense
-        and fold == _whole(sizes[name])
+        and fold == sizes[name].whole
         and fold.pe * fold.simd <= MAX_UNROLLED_WEIGHTS
         else fold
         for name, fold in folding.items()
@@ -271,7 +266,7 @@ def _unroll_whole_layers(
 def unroll(network: Network, layer: str, levels: int = LEVELS_A_CYCLE) -> Fold:
     """The fold of a Dense `layer` that is unrolled, with no more than `levels` LUTs between
     registers."""
-    return _unrolled(network, layer, _whole(foldable(network)[layer]), levels)
+    return _unrolled(network, layer, foldable(network)[layer].whole, levels)
 
 
 def _unrolled(network: Network, layer: str, whole: Fold, levels: int) -> Fold:
@@ -280,13 +275,13 @@ def _unrolled(network: Network, layer: str, whole: Fold, levels: int) -> Fold:
         raise FoldingError(f"{levels} LUTs between registers can't be; ask for 1 or more")
     kernel = next(kernel for kernel in fuse(network) if kernel.name == layer)
     # lower() refuses to unroll what is no dense layer.
-    depth = unrolled_layer(network, kernel).depth if kernel.part(Dense) else 1
+    depth = unrolled_layer(network, kernel).depth if layer in dense_layers(network) else 1
     return replace(whole, unrolled=max(1, -(-depth // levels)))
 
 
 def least_cycles(network: Network) -> int:
     """Cycles a frame that the ports and a softmax take, however wide the layers are."""
-    whole = {name: _whole(size) for name, size in foldable(network).items()}
+    whole = {name: size.whole for name, size in foldable(network).items()}
     return lower(network, whole).initiation_interval
 
 

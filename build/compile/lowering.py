@@ -107,6 +107,11 @@ class Foldable(NamedTuple):
     times: int = 1
     arrivals: int = 1
 
+    @property
+    def whole(self) -> Fold:
+        """All rows and columns at once."""
+        return Fold(self.rows, self.columns)
+
     def cycles(self, fold: Fold) -> int:
         """Cycles a frame."""
         return max(self.times * (self.rows // fold.pe), self.arrivals) * (self.columns // fold.simd)

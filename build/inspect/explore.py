@@ -11,7 +11,7 @@ from bitfold.models.errors import FoldingError
 from bitfold.models.network import Network
 from bitfold.overlays.boards.chip import XC7Z020
 from bitfold.overlays.dataflow.fold import Fold
-from bitfold.overlays.kernels import products
+from bitfold.overlays.kernels import dense_layers
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,9 @@ def _variants(network: Network, cycles: int, levels: int) -> Iterable[dict[str, 
     sizes = foldable(network)
     waiting = {
         name
-        for name in products(network)
-        if not chosen[name].unrolled and sizes[name][0] * sizes[name][1] <= MAX_UNROLLED_WEIGHTS
+        for name in dense_layers(network)
+        if not chosen[name].unrolled
+        and sizes[name].rows * sizes[name].columns <= MAX_UNROLLED_WEIGHTS
     }
     while waiting:
         unrolled = {

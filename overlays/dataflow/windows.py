@@ -8,7 +8,6 @@ from functools import cached_property
 import numpy as np
 
 from bitfold.models.encoding import Encoding
-from bitfold.models.errors import OverlayError
 from bitfold.models.ops.windows import check_windows, windows
 from bitfold.models.value import Value
 from bitfold.overlays.dataflow.times import one_a_cycle
@@ -21,8 +20,6 @@ CREDITS = 5
 """Words that are on their way from a read to the end, or wait there."""
 FREEING_CYCLES = 2
 """From the last read of a window until there is room for what takes the place of its words."""
-AT_ONCE = -(1 << 48)
-"""When what lies beyond an edge is there: it waits for nothing."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +64,6 @@ class Windows:
             "OUT_WIDTH": self.out[1],
         }
 
-    def check(self, name: str) -> None:
-        """Raises OverlayError where a window sees nothing of the map."""
-        nothing = (self._seen.reshape(self.out[0] * self.out[1], -1) < 0).all(axis=1)
-        if nothing.any():
-            raise OverlayError(
-                f"{name}: a window of {self.kernel} with dilation {self.dilation} and padding "
-                f"{self.padding} sees nothing of {self.map[0]}x{self.map[1]}; pad or dilate less"
-            )
-
     def available(self, arrivals: np.ndarray) -> np.ndarray:
         """When each word can be taken, if those of a map come at `arrivals`."""
         return self._when(arrivals, 1) + LATENCY_CYCLES
@@ -117,6 +105,5 @@ class Windows:
         return grouped.transpose(0, 1, 4, 2, 3, 5).ravel()
 
     def _when(self, arrivals: np.ndarray, maps: int) -> np.ndarray:
-        """When each word that is sent has come."""
-        each = arrivals.reshape(maps, self.taken)
-        return np.where(self._seen < 0, AT_ONCE, each[:, self._seen]).ravel()
+        """When each word that is sent has come; what lies beyond an edge comes with its map."""
+        return arrivals.reshape(maps, self.taken)[:, np.maximum(self._seen, 0)].ravel()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.random_networks import Shape, random_folding, random_network, random_shape
 
 from bitfold.build.compile import folding
-from bitfold.build.compile.lowering import foldable, lower
+from bitfold.build.compile.lowering import Foldable, foldable, lower
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import FoldingError
 from bitfold.models.network import Network
@@ -43,8 +43,8 @@ def divisors(n: int) -> list[int]:
 def all_foldings(network: Network) -> list[dict[str, Fold]]:
     layers = foldable(network)
     choices = [
-        [Fold(pe, simd) for pe in divisors(rows) for simd in divisors(columns)]
-        for rows, columns in layers.values()
+        [Fold(pe, simd) for pe in divisors(size.rows) for simd in divisors(size.columns)]
+        for size in layers.values()
     ]
     return [dict(zip(layers, folds)) for folds in product(*choices)]
 
@@ -58,8 +58,9 @@ def products(chosen: dict[str, Fold]) -> int:
 
 
 def test_matrices_and_a_threshold_in_front_can_be_folded():
-    assert foldable(SMALL) == {"fc0": (4, 6), "fc1": (3, 4)}
-    assert foldable(WITH_THRESHOLD) == {"quantize": (6, 1), "fc0": (4, 6), "fc1": (3, 4)}
+    layers = {"fc0": Foldable(4, 6), "fc1": Foldable(3, 4)}
+    assert foldable(SMALL) == layers
+    assert foldable(WITH_THRESHOLD) == {"quantize": Foldable(6, 1), **layers}
 
 
 @settings(deadline=None, max_examples=20, phases=NO_SHRINKING)
@@ -72,7 +73,7 @@ def test_only_legal_foldings_are_chosen_and_they_meet_the_target(network, cycles
         return
     chosen = folding.for_cycles(network, cycles)
     assert set(chosen) == set(foldable(network))
-    for layer, (rows, columns) in foldable(network).items():
+    for layer, (rows, columns, *_) in foldable(network).items():
         assert rows % chosen[layer].pe == 0
         assert columns % chosen[layer].simd == 0
     assert lower(network, chosen).initiation_interval <= cycles
@@ -130,7 +131,7 @@ def test_a_frame_rate_or_clock_that_is_no_number_above_zero_is_refused(fps, cloc
 @settings(deadline=None, max_examples=4, phases=NO_SHRINKING)
 @given(network=networks, share=st.floats(0, 1))
 def test_a_lut_budget_gives_the_fastest_folding_within_it(network, share):
-    slowest = max(rows * columns for rows, columns in foldable(network).values())
+    slowest = max(size.rows * size.columns for size in foldable(network).values())
     cost = {
         cycles: lower(network, folding.for_cycles(network, cycles)).luts()
         for cycles in range(folding.least_cycles(network), min(slowest, 300) + 1)
@@ -156,18 +157,19 @@ def test_a_lut_budget_that_nothing_fits_is_refused():
 @given(network=networks, reuse=st.integers(2, 300))
 def test_every_multiplier_does_the_reuse_factor_s_products_or_the_nearest_number(network, reuse):
     sizes = foldable(network)
-    most = max(rows * columns for rows, columns in sizes.values())
+    most = max(size.rows * size.columns for size in sizes.values())
     if reuse > most:
         with pytest.raises(FoldingError, match=f"reuse {reuse} can't be"):
             folding.for_reuse(network, reuse)
         return
     chosen = folding.for_reuse(network, reuse)
     stages = {stage.name: stage for stage in lower(network, chosen).stages}
-    for layer, (rows, columns) in sizes.items():
+    for layer, size in sizes.items():
+        rows, columns = size.rows, size.columns
         rivals = [
             (rows // pe) * (columns // simd) for pe in divisors(rows) for simd in divisors(columns)
         ]
-        assert folding.legal_reuse(rows, columns) == sorted(set(rivals)) == divisors(rows * columns)
+        assert folding.legal_reuse(size) == sorted(set(rivals)) == divisors(rows * columns)
         taken = rows * columns // (chosen[layer].pe * chosen[layer].simd)
         assert abs(taken - reuse) == min(abs(rival - reuse) for rival in rivals)
         assert stages[layer].cycles == taken
@@ -375,8 +377,8 @@ def test_a_file_with_an_illegal_fold_names_the_layer(written):
 
 def test_a_layer_that_does_all_at_once_is_unrolled():
     chosen = folding.for_cycles(SMALL, 1)
-    sizes = foldable(SMALL)
-    assert {name: (fold.pe, fold.simd) for name, fold in chosen.items()} == sizes
+    whole = {name: size.whole for name, size in foldable(SMALL).items()}
+    assert {name: Fold(fold.pe, fold.simd) for name, fold in chosen.items()} == whole
     assert all(fold.unrolled for fold in chosen.values())
     assert chosen == folding.choose(SMALL, unroll=True)
 
@@ -388,13 +390,13 @@ def test_fewer_luts_between_registers_take_more_cycles():
 
 def test_one_layer_can_be_unrolled_by_name():
     chosen = folding.choose(SMALL)
-    rows, columns = foldable(SMALL)["fc0"]
+    rows, columns, *_ = foldable(SMALL)["fc0"]
     assert folding.override(SMALL, chosen, ["fc0=unrolled,3"])["fc0"] == Fold(rows, columns, 3)
     assert folding.override(SMALL, chosen, ["fc0=unrolled"])["fc0"].unrolled >= 1
 
 
 def test_a_folding_file_can_unroll_a_layer(written):
-    rows, columns = foldable(SMALL)["fc0"]
+    rows, columns, *_ = foldable(SMALL)["fc0"]
     content = {"fc0": {"PE": rows, "SIMD": columns, "unrolled": 2}, "fc1": {"PE": 1, "SIMD": 1}}
     assert folding.from_json(SMALL, written(content))["fc0"] == Fold(rows, columns, 2)
 

@@ -167,6 +167,6 @@ def random_unrolling(network: Network, seed: int) -> dict[str, Fold]:
     share = random.choice([0.5, 1.0])
     for node in network.nodes:
         if isinstance(node.op, Dense) and random.random() < share:
-            cycles, size = int(random.integers(1, 4)), foldable(network)[node.name]
-            folding[node.name] = Fold(size.rows, size.columns, cycles)
+            whole = foldable(network)[node.name].whole
+            folding[node.name] = replace(whole, unrolled=int(random.integers(1, 4)))
     return folding

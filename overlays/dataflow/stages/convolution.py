@@ -68,10 +68,6 @@ class ConvolutionStage(MatrixStage):
             dilation=op.dilation,
         )
 
-    def check(self) -> None:
-        super().check()
-        self.windows.check(self.name)
-
     def moves(self, arrivals: tuple[np.ndarray, ...], free: int | None) -> Moves:
         moves = super().moves((self.windows.available(arrivals[0]),), free)
         return moves._replace(taken=arrivals)

@@ -43,10 +43,6 @@ class PoolingStage(Stage):
             padding=op.padding,
         )
 
-    def check(self) -> None:
-        super().check()
-        self.windows.check(self.name)
-
     def moves(self, arrivals: tuple[np.ndarray, ...], free: int | None) -> Moves:
         seen = one_a_cycle(self.windows.available(arrivals[0]), free)
         departures = seen[self.taps - 1 :: self.taps] + self.latency_cycles

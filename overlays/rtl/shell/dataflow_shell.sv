@@ -75,7 +75,7 @@ module dataflow_shell #(
     output logic        m_axi_mem_bready,
 
     input  wire  [     127:0] build_id,
-    output logic              core_aresetn,        // low in reset and while a call is aborted
+    output logic              core_aresetn,        // low in reset, while a call is aborted and as one begins
     output logic [      63:0] m_axis_core_tdata,
     output logic              m_axis_core_tvalid,
     input  wire               m_axis_core_tready,
@@ -234,6 +234,11 @@ module dataflow_shell #(
     else failure = bitfold_registers_pkg::ERROR_BAD_FRAME_END;
   end
 
+  // What of earlier frames is left in the core goes as a call begins.
+  logic call_aresetn, began;
+  always_ff @(posedge aclk) began <= begins;
+  assign core_aresetn = call_aresetn && !began;
+
   logic moving;
 
   bus_watch watch (
@@ -250,6 +255,7 @@ module dataflow_shell #(
   ) control (
       .drained (reader_idle && writer_idle),
       .progress(moving),
+      .core_aresetn(call_aresetn),
       .*
   );
 

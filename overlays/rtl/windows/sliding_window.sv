@@ -160,14 +160,15 @@ module sliding_window #(
     end
   end
 
-  // A word is read once it is there, if there is room for it behind.
-  logic push, some, outside, credit, taken;
+  // A word is read once it is there, if there is room for it behind; what lies beyond an edge, once
+  // the first word of its map is there.
+  logic push, some, outside, begun, credit, taken;
   logic signed [PLACE_BITS-1:0] ahead, next_ahead;  // words that came from the next one on
   logic [2:0] credits, next_credits;
   logic [ADDRESS_BITS-1:0] read_address, write_address;
   logic [ADDRESS_BITS:0] next_address;
   assign push = s_axis_tvalid && s_axis_tready;
-  assign read = credit && (outside || some);
+  assign read = credit && (outside ? begun : some);
   assign next_ahead = ahead + PLACE_BITS'($signed({1'b0, push})) - (read ? step : '0);
   assign next_credits = credits + 3'(taken) - 3'(read);
   assign next_address = {1'b0, read_address} + address_step;
@@ -217,8 +218,27 @@ module sliding_window #(
           || next_y < 0 || next_y >= SIDE_BITS'(MAP_HEIGHT);
       end
     end
+
+    localparam int WRITTEN_BITS = MAP > 1 ? $clog2(MAP) : 1;
+    localparam int MAPS_BITS = $clog2(DEPTH / MAP + 3);
+    logic [WRITTEN_BITS-1:0] written;  // of the map that comes
+    logic [MAPS_BITS-1:0] maps, next_maps;  // that have begun to come, and are not yet read
+    assign next_maps = maps + MAPS_BITS'(push && written == '0)
+      - MAPS_BITS'(read && steps[LEVELS-1]);
+    always_ff @(posedge aclk) begin
+      if (!aresetn) begin
+        written <= '0;
+        maps <= '0;
+        begun <= 1'b0;
+      end else begin
+        if (push) written <= written == WRITTEN_BITS'(MAP - 1) ? '0 : written + 1'b1;
+        maps <= next_maps;
+        begun <= next_maps != '0;
+      end
+    end
   end else begin : g_inside
     assign outside = 1'b0;
+    assign begun = 1'b0;
   end
 
   // What no window sees any more makes room: all before a window's first place, which may lie before
