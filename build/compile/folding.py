@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from math import inf
 from pathlib import Path
 
-from bitfold.build.compile.lowering import MAX_UNROLLED_WEIGHTS, Foldable, foldable, lower
+from bitfold.build.compile.lowering import MAX_UNROLLED_WEIGHTS, Foldable, foldable, lower, wire
 from bitfold.build.unrolled.layer import unrolled_layer
 from bitfold.models.checked import checked
 from bitfold.models.errors import FoldingError
@@ -49,7 +49,7 @@ def for_cycles(network: Network, cycles: int, levels: int = LEVELS_A_CYCLE) -> d
                 "that many or more"
             )
         folding[name] = min(fits, key=lambda fold: (fold.pe * fold.simd, fold.pe))
-    overlay = lower(network, folding)
+    overlay = wire(network, folding)
     if overlay.initiation_interval > cycles:
         parts = "64-bit beats" if overlay.bottleneck.endswith("port") else "classes, one a cycle"
         raise FoldingError(
@@ -243,7 +243,7 @@ def override(
             changed[layer] = Fold(int(first), *map(int, more))
         else:
             raise FoldingError(f"{text}: write it as {layer}=PE,SIMD, as in {layer}=2,4")
-    lower(network, changed)
+    wire(network, changed)
     return changed
 
 
@@ -282,7 +282,7 @@ def _unrolled(network: Network, layer: str, whole: Fold, levels: int) -> Fold:
 def least_cycles(network: Network) -> int:
     """Cycles a frame that the ports and a softmax take, however wide the layers are."""
     whole = {name: size.whole for name, size in foldable(network).items()}
-    return lower(network, whole).initiation_interval
+    return wire(network, whole).initiation_interval
 
 
 def reachable_cycles(network: Network) -> list[int]:

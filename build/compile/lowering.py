@@ -64,6 +64,12 @@ def lower(network: Network, folding: Folding) -> Design:
     Raises OverlayError for a network that no dataflow overlay can hold, FoldingError for a fold
     that is missing, unknown or does not divide its layer.
     """
+    return with_depths(wire(network, folding))
+
+
+def wire(network: Network, folding: Folding) -> Design:
+    """The same before its memories have their depths: its stages, and so how often it takes a
+    frame."""
     sizes = foldable(network)
     unknown = sorted(set(folding) - set(sizes))
     if unknown:
@@ -85,14 +91,13 @@ def lower(network: Network, folding: Folding) -> Design:
                 tuple(_constants(network, kernel, node) for node in nodes if node.op.roles)
             )
     value_in, value_out = network.input_value, network.output_value
-    design = Design(
+    return Design(
         input=FrameLayout(value_in.size, value_in.encoding),
         output=FrameLayout(value_out.size, value_out.encoding),
         stages=tuple(stages),
         edges=_edges(network, stages, reads),
         constants=tuple(constants),
     )
-    return with_depths(design)
 
 
 class Foldable(NamedTuple):

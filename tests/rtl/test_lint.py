@@ -27,9 +27,10 @@ SHELL_SOURCES = [
 STREAM_SOURCES = [
     *sorted((RTL / "common").glob("*.sv")),
     *sorted((RTL / "mvau").glob("*.sv")),
+    *sorted((RTL / "windows").glob("*.sv")),
     *(
         RTL / "dataflow" / f"{name}.sv"
-        for name in ("add", "argmax", "concatenate", "convert_lanes", "softmax")
+        for name in ("add", "argmax", "concatenate", "convert_lanes", "frame_pacer", "softmax")
     ),
 ]
 # All but the top, which needs the package of an engine's size.
@@ -112,6 +113,17 @@ CLEAN = [
             INTEGERS | {"MULTIPLIERS": 1},
         )
     ),
+    (STREAM_SOURCES, "frame_pacer", {}),
+    (STREAM_SOURCES, "frame_pacer", {"BEATS": 384, "PACE": 85, "INTERVAL": 32768}),
+    (STREAM_SOURCES, "sliding_window", {}),
+    (STREAM_SOURCES, "sliding_window", {"PAD_TOP": 1, "PAD_LEFT": 2, "OUT_WIDTH": 3, "DEPTH": 90}),
+    (STREAM_SOURCES, "convolution", {}),
+    (STREAM_SOURCES, "convolution", {"DEPTHWISE": 1, "GROUPS": 3, "PE": 4, "ROWS": 4}),
+    (STREAM_SOURCES, "convolution", {"GROUPS": 2, "ROWS": 4, "COLUMNS": 36, "SIMD": 2} | INTEGERS),
+    (STREAM_SOURCES, "pooling", {}),
+    (STREAM_SOURCES, "pooling", {"SUM": 1, "INPUT_BITS": 4, "INPUT_ENCODING": 1, "OUTPUT_BITS": 6}),
+    (STREAM_SOURCES, "mvau", {"GROUPS": 3}),
+    (STREAM_SOURCES, "mvau", {"GROUPS": 5, "DEPTHWISE": 1, "ROWS": 4, "PE": 4, "COLUMNS": 9}),
     (STREAM_SOURCES, "mvau", {"REGISTERS": 3, "READ_CYCLES": 2}),
     (STREAM_SOURCES, "mvau", {}),
     (STREAM_SOURCES, "mvau", {"ROWS": 1, "COLUMNS": 1}),
@@ -186,7 +198,20 @@ ILLEGAL = [
     (STREAM_SOURCES, "mvau", {"PE": 3}, "PE must divide ROWS and SIMD must divide COLUMNS"),
     (STREAM_SOURCES, "mvau", {"SIMD": 16}, "PE must divide ROWS and SIMD must divide COLUMNS"),
     (STREAM_SOURCES, "threshold", {"BITS": 9, "OUTPUT_BITS": 9}, "BITS must be 1 to 8"),
-    (STREAM_SOURCES, "threshold", {"BITS": 3, "OUTPUT_BITS": 2}, "OUTPUT_BITS at least BITS"),
+    (
+        STREAM_SOURCES,
+        "mvau",
+        {"DEPTHWISE": 1, "PE": 4},
+        "where DEPTHWISE, ROWS is PE and SIMD is 1",
+    ),
+    (
+        STREAM_SOURCES,
+        "frame_pacer",
+        {"BEATS": 3, "PACE": 2, "INTERVAL": 5},
+        "at least BEATS . PACE",
+    ),
+    (STREAM_SOURCES, "sliding_window", {"DEPTH": 1}, "DEPTH must be at least 2"),
+    (STREAM_SOURCES, "pool_unit", {"OUTPUT_BITS": 2}, "the largest has the bits of its input"),
     *((STREAM_SOURCES, top, {"INPUTS": 1}, "INPUTS must be at least 2") for top in JOINS),
     *((STREAM_SOURCES, top, {"INPUT_ENCODING": packed([2, 1])}, "has one bit") for top in JOINS),
     *((STREAM_SOURCES, top, {"INPUT_ENCODING": packed([3, 1])}, "0, 1 or 2") for top in JOINS),

@@ -133,7 +133,7 @@ module threshold #(
             compared <= value_read;
           end
         if (j == BITS - 1) begin : g_last
-          wire unused = &{1'b0, compared};
+          wire unused = &{1'b0, compared, found};
         end
       end
     end
