@@ -20,6 +20,9 @@ from bitfold.overlays.kernels import dense_layers, fuse, products
 DEFAULT_CYCLES = 64
 """The target where the user names none: small, and still a million frames a second at 100 MHz."""
 
+DEFAULT_PRODUCTS = 2048
+"""About how many products a cycle are enough where that takes longer: a small chip has room."""
+
 LEVELS_A_CYCLE = 8
 """LUTs between two registers of an unrolled layer, where the user does not say."""
 
@@ -191,7 +194,8 @@ def choose(
 ) -> dict[str, Fold]:
     """The folding for the one target that is given, or for DEFAULT_CYCLES.
 
-    A port that is slower than the default target sets the pace where the user names none.
+    Where the user names none, what is slower than that sets the pace: a port, a feature map, or
+    DEFAULT_PRODUCTS.
     """
     targets = {
         "cycles": cycles,
@@ -216,7 +220,10 @@ def choose(
         return from_json(network, file)
     if unroll:
         return unrolled(network, levels)
-    return for_cycles(network, max(DEFAULT_CYCLES, least_cycles(network)))
+    sizes = foldable(network)
+    done = sum(sizes[name].cycles(Fold(1, 1)) for name in products(network))
+    cycles = max(DEFAULT_CYCLES, least_cycles(network), -(-done // DEFAULT_PRODUCTS))
+    return for_cycles(network, cycles, levels)
 
 
 def override(

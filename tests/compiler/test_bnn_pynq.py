@@ -13,7 +13,7 @@ from support.command_line import works
 from bitfold.build.compile.compiler import compile_dataflow, make_engine
 from bitfold.build.compile.folding import choose
 from bitfold.build.frontend.bnn_pynq import read_bnn_pynq
-from bitfold.models.errors import FrontendError, OverlayError
+from bitfold.models.errors import FrontendError
 from bitfold.models.network import Network
 from bitfold.overlays.offload import Engine
 from bitfold.runtime.accelerator import Accelerator
@@ -59,26 +59,16 @@ def test_all_pixels_become_the_integers_that_bnn_pynq_has(tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_dense_layers_run_on_both_overlays_and_convolutions_beside_the_engine(
-    tmp_path, cache, kind
-):
+def test_both_overlays_give_the_integers_of_the_network(tmp_path, cache, kind):
     engine = make_engine(Engine(8, 64), tmp_path / "engine")
     for topology in TOPOLOGIES:
         network = read_bnn_pynq(write_files(tmp_path / topology, TOPOLOGIES[topology], kind))
         x = images(topology)
         expected = network(network.quantize(x, inputs="pixels"))
-        bundles = [engine]
-        if topology == "lfc":
-            bundles.append(compile_dataflow(network, choose(network), tmp_path / "bundle"))
-        for bundle in bundles:
+        overlay = compile_dataflow(network, choose(network), tmp_path / f"{topology}.bundle")
+        for bundle in (engine, overlay):
             with Accelerator(bundle, "functional", cache, network=network) as accelerator:
                 np.testing.assert_array_equal(accelerator.run(x, inputs="pixels"), expected)
-
-
-def test_a_convolution_is_refused_by_a_dataflow_overlay_by_name(tmp_path):
-    network = read_bnn_pynq(write_files(tmp_path, CNV, "W1A1"))
-    with pytest.raises(OverlayError, match=r"conv0: a dataflow overlay has no convolutions yet; "):
-        choose(network)
 
 
 def test_the_command_writes_a_network_that_others_take(tmp_path, monkeypatch):

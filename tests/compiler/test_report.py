@@ -79,7 +79,7 @@ def test_a_layer_of_the_timeline_ends_where_an_overlay_up_to_it_would(made):
     for place, (layer, end) in enumerate(zip(layers, ends)):
         folding = {name: whole.folding[name] for name in whole.layers[: place + 1]}
         part = lower(cut_behind(network, network.maker(end.value)), folding)
-        assert layer["last"] == part.first_frame.departures[-1][-1]
+        assert layer["last"] == part.schedule.flows[0].moves[-1].departures[-1]
 
 
 def test_the_blocks_of_an_offload_schedule_share_loader_array_and_drain(made, cache):

@@ -208,7 +208,7 @@ ILLEGAL = [
         STREAM_SOURCES,
         "frame_pacer",
         {"BEATS": 3, "PACE": 2, "INTERVAL": 5},
-        "at least BEATS . PACE",
+        "at least BEATS * PACE",
     ),
     (STREAM_SOURCES, "sliding_window", {"DEPTH": 1}, "DEPTH must be at least 2"),
     (STREAM_SOURCES, "pool_unit", {"OUTPUT_BITS": 2}, "the largest has the bits of its input"),

@@ -29,7 +29,8 @@ def dataflow_timeline(design: Design) -> dict:
     times = np.arange(design.input.beats, dtype=np.int64)
     rows = [_row("input port", times, times, design.input.beats)]
     flow = design.schedule.flows[0]
-    for i, (stage, leaves) in enumerate(zip(design.stages, flow.departures)):
+    for i, (stage, moves) in enumerate(zip(design.stages, flow.moves)):
+        leaves = moves.departures
         if design.layer_ends(i)[0]:
             first = min(flow.arrivals[i], key=lambda beats: beats[0])
             rows.append(_row(stage.layer, first, leaves, stage.cycles))

@@ -4,8 +4,7 @@
 // LANES_IN -> WIDE lanes, of which the lowest KEPT are buffered, padded with zeros to PADDED lanes,
 // and leave LANES_OUT at a time. Between stages WIDE = KEPT = PADDED is the least common multiple
 // of both sides; at the edges of a core, where a frame fills whole 64-bit beats only with padding,
-// it is the frame. The buffer holds a frame, so that the producer never waits for a consumer that
-// keeps its pace.
+// it is the frame. The buffer is as deep as the compiler finds that it has to be.
 `default_nettype none
 
 module stream_link #(
