@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from math import inf
 from pathlib import Path
@@ -14,6 +14,7 @@ from bitfold.models.checked import checked
 from bitfold.models.errors import FoldingError
 from bitfold.models.json_files import read_json
 from bitfold.models.network import Network
+from bitfold.models.ops import Threshold
 from bitfold.overlays.dataflow.fold import Fold
 from bitfold.overlays.kernels import dense_layers, fuse, products
 
@@ -30,7 +31,14 @@ UNROLLED = "unrolled"
 
 _WHOLE = re.compile(r"[0-9]{1,9}")
 
-FINN_NAMES = ("MVAU", "MVAU_hls", "MVAU_rtl", "MatrixVectorActivation", "StreamingFCLayer_Batch")
+FINN_MATRICES = ("MVAU", "MatrixVectorActivation", "StreamingFCLayer")
+FINN_DEPTHWISE = ("VVAU", "VectorVectorActivation", "Vector_Vector_Activate")
+FINN_OTHERS = (
+    *("AddStreams", "ChannelwiseOp", "ConvolutionInputGenerator", "DuplicateStreams", "FMPadding"),
+    *("GlobalAccPool", "IODMA", "LabelSelect", "Pool", "StreamingDataWidthConverter"),
+    *("StreamingFIFO", "StreamingMaxPool", "Thresholding"),
+)
+"""Operators of FINN whose settings are for FINN alone."""
 
 
 def for_cycles(network: Network, cycles: int, levels: int = LEVELS_A_CYCLE) -> dict[str, Fold]:
@@ -140,9 +148,11 @@ def from_json(network: Network, file: Path) -> dict[str, Fold]:
 
     A layer that is unrolled has all its rows as PE, its columns as SIMD, and "unrolled": cycles.
 
-    In FINN's folding config the i-th MVAU is the i-th Dense layer, and Thresholding_0 a threshold
-    in front of them; its other settings are for FINN alone. Layers that the file leaves out take
-    "Defaults" where it has them. Raises FoldingError for a file that does not fit the network.
+    In FINN's folding config the i-th MVAU is the i-th layer that multiplies by weights, or the i-th
+    VVAU of those that are depthwise, and Thresholding_0 a threshold in front of them; its other
+    settings are for FINN alone. Layers that the file leaves out take "Defaults" where it has them;
+    of those without weights each is else as small as keeps pace. Raises FoldingError for a file
+    that does not fit the network.
     """
     remedy = "give a folding: an object of layers, each with PE and SIMD"
     document = read_json(file, FoldingError, remedy)
@@ -152,12 +162,17 @@ def from_json(network: Network, file: Path) -> dict[str, Fold]:
     known: dict[str, tuple[dict, str]] = {}
     for name, entry in entries.items():
         layer = _layer_of(name, network, file)
+        if layer is None:
+            continue
         if layer in known:
             raise FoldingError(f"{file}: {known[layer][1]} and {name} are both {layer}; drop one")
         known[layer] = (entry, name)
     folding = {}
-    for layer in foldable(network):
+    sizes = foldable(network)
+    for layer in sizes:
         entry, said = known.pop(layer, ({}, layer))
+        if not entry and layer not in dense and "PE" not in defaults:
+            continue
         both = {**defaults, **entry} if layer in dense else {**defaults, "SIMD": 1, **entry}
         factors = {key: each for key, each in both.items() if key in _FACTORS}
         where = f"{file}: {said}"
@@ -165,7 +180,14 @@ def from_json(network: Network, file: Path) -> dict[str, Fold]:
         if given.PE is None or given.SIMD is None:
             raise FoldingError(f"{where}: give PE and SIMD")
         folding[layer] = Fold(given.PE, given.SIMD, given.unrolled)
-    return folding
+    return {layer: folding.get(layer) or _keeping_pace(sizes, layer, folding) for layer in sizes}
+
+
+def _keeping_pace(sizes: Mapping[str, Foldable], layer: str, folding: Mapping[str, Fold]) -> Fold:
+    """The smallest fold of a layer that is no slower than the slowest in `folding`, if any is."""
+    slowest = max((sizes[name].cycles(fold) for name, fold in folding.items()), default=0)
+    fits = (fold for fold in _folds(sizes[layer]) if sizes[layer].cycles(fold) <= slowest)
+    return next(fits, sizes[layer].whole)
 
 
 @dataclass(frozen=True)
@@ -303,29 +325,48 @@ def reachable_cycles(network: Network) -> list[int]:
 def to_finn_json(network: Network, folding: dict[str, Fold]) -> dict:
     """`folding` as a folding config that FINN's ApplyConfig reads."""
     config: dict = {"Defaults": {}}
-    dense = products(network)
+    first = network.nodes[0]
+    names = {layer: f"MVAU_{i}" for i, layer in enumerate(_matrices(network))}
+    names |= {layer: f"VVAU_{i}" for i, layer in enumerate(_depthwise(network))}
     for layer, fold in folding.items():
-        if layer in dense:
-            config[f"MVAU_{dense.index(layer)}"] = {"PE": fold.pe, "SIMD": fold.simd}
-        else:
+        if layer in names:
+            config[names[layer]] = {"PE": fold.pe, "SIMD": fold.simd}
+        elif layer == first.name and isinstance(first.op, Threshold):
             config["Thresholding_0"] = {"PE": fold.pe}
     return config
 
 
-def _layer_of(name: str, network: Network, file: Path) -> str:
-    """The layer that a folding file means. Raises FoldingError for none."""
-    layers, dense = foldable(network), products(network)
-    stem, _, index = name.rpartition("_")
-    if name in layers:
+def _depthwise(network: Network) -> list[str]:
+    """The layers that FINN calls VVAU, in order."""
+    sizes = foldable(network)
+    return [name for name in products(network) if sizes[name].depthwise]
+
+
+def _matrices(network: Network) -> list[str]:
+    """The layers that FINN calls MVAU, in order."""
+    depthwise = _depthwise(network)
+    return [name for name in products(network) if name not in depthwise]
+
+
+def _layer_of(name: str, network: Network, file: Path) -> str | None:
+    """The layer that a folding file means; None: one of FINN alone. Raises FoldingError."""
+    if name in foldable(network):
         return name
-    if _WHOLE.fullmatch(index) and stem in FINN_NAMES and int(index) < len(dense):
-        return dense[int(index)]
-    first = network.nodes[0]
-    if stem.startswith("Thresholding") and index == "0" and first.kind == "Threshold":
-        return first.name
+    matrices, depthwise = _matrices(network), _depthwise(network)
+    stem, _, index = name.rpartition("_")
+    stem = stem.removesuffix("_hls").removesuffix("_rtl").removesuffix("_Batch")
+    if _WHOLE.fullmatch(index):
+        for stems, layers in ((FINN_MATRICES, matrices), (FINN_DEPTHWISE, depthwise)):
+            if stem in stems and int(index) < len(layers):
+                return layers[int(index)]
+        first = network.nodes[0]
+        if stem == "Thresholding" and index == "0" and first.kind == "Threshold":
+            return first.name
+        if stem in FINN_OTHERS:
+            return None
     raise FoldingError(
-        f"{file}: {name} is no layer of the network; it has {', '.join(layers)} "
-        f"(in FINN's words MVAU_0 to MVAU_{len(dense) - 1})"
+        f"{file}: {name} is no layer of the network; it has {', '.join(foldable(network))} "
+        f"(in FINN's words MVAU_0 to MVAU_{len(matrices) - 1})"
     )
 
 

@@ -111,6 +111,7 @@ class Foldable(NamedTuple):
     columns: int
     times: int = 1
     arrivals: int = 1
+    depthwise: bool = False
 
     @property
     def whole(self) -> Fold:
@@ -148,8 +149,8 @@ def _windowed(network: Network, kernel: Kernel, value: Value) -> Foldable:
     if not kernel.product:
         return Foldable(rows, 1, max(height * width * prod(node.op.kernel), pixels))
     taps, groups = prod(network.parameter(node, "weights").values.shape[1:3]), node.op.groups
-    if groups == channels == rows:
-        return Foldable(rows, 1, max(height * width * taps, pixels))
+    if groups == channels == rows > 1:
+        return Foldable(rows, 1, max(height * width * taps, pixels), depthwise=True)
     columns = channels // groups
     return Foldable(rows // groups, columns, height * width * taps * groups, pixels * groups)
 

@@ -9,16 +9,20 @@ import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from support.bnn_pynq_files import CNV, write_files
+from support.random_convolutions import Maps
 from support.random_networks import Shape, random_folding, random_network, random_shape
 
 from bitfold.build.compile import folding
 from bitfold.build.compile.lowering import Foldable, foldable, lower
+from bitfold.build.frontend.bnn_pynq import read_bnn_pynq
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import FoldingError
 from bitfold.models.network import Network
 from bitfold.models.node import Node
-from bitfold.models.ops import Dense
+from bitfold.models.ops import Conv2d, Dense
 from bitfold.models.value import Parameter, Value
+from bitfold.overlays import kernels
 from bitfold.overlays.dataflow.fold import Fold
 
 # Two layers, 6 -> 4 -> 3, and the same behind an input threshold.
@@ -350,8 +354,7 @@ def test_what_is_written_for_finn_is_read_back(network, seed, tmp_path_factory):
             {"MVAU_2": {"PE": 1, "SIMD": 1}},
             r"MVAU_2 is no layer of the network; it has fc0, fc1 \(in FINN",
         ),
-        ({"Thresholding_0": {"PE": 1}}, "Thresholding_0 is no layer"),
-        ({"Pool_0": {"PE": 1}}, "Pool_0 is no layer"),
+        ({"Pump_0": {"PE": 1}}, "Pump_0 is no layer"),
     ],
 )
 def test_a_file_that_does_not_fit_names_itself_and_the_entry(content, message, written):
@@ -416,3 +419,52 @@ def test_what_can_not_be_unrolled_is_refused(network, layer, fold, message):
 def test_unrolling_with_no_lut_between_registers_is_refused():
     with pytest.raises(FoldingError, match="0 LUTs between registers can't be"):
         folding.unrolled(SMALL, 0)
+
+
+# Convolutions.
+
+
+def finn_config(network: Network) -> dict[str, dict]:
+    """A folding config as FINN writes it for a network of convolutions."""
+    config: dict[str, dict] = {"Defaults": {}, "Thresholding_rtl_0": {"PE": 1}}
+    for i, layer in enumerate(kernels.products(network)):
+        size = foldable(network)[layer]
+        config[f"ConvolutionInputGenerator_hls_{i}"] = {"SIMD": 1, "ram_style": "distributed"}
+        config[f"MVAU_hls_{i}"] = {"PE": size.rows, "SIMD": size.columns, "resType": "lut"}
+    return config | {"StreamingMaxPool_hls_0": {"PE": 1}, "LabelSelect_hls_0": {"PE": 1}}
+
+
+def test_finn_s_config_of_a_convolutional_network_folds_what_has_weights(tmp_path, written):
+    network = read_bnn_pynq(write_files(tmp_path, CNV, "W1A1"))
+    sizes = foldable(network)
+    chosen = folding.from_json(network, written(finn_config(network)))
+    for layer in kernels.products(network):
+        assert chosen[layer] == Fold(sizes[layer].rows, sizes[layer].columns)
+    others = set(sizes) - set(kernels.products(network))
+    assert others and all(
+        sizes[layer].cycles(chosen[layer])
+        <= max(sizes[name].cycles(chosen[name]) for name in kernels.products(network))
+        or chosen[layer] == sizes[layer].whole
+        for layer in others
+    )
+    lower(network, chosen)
+
+
+def test_a_feature_map_that_takes_longer_than_the_target_is_named(tmp_path):
+    network = read_bnn_pynq(write_files(tmp_path, CNV, "W1A1"))
+    with pytest.raises(FoldingError, match=r"20 cycles a frame can't be reached: conv0 takes 324 "):
+        folding.for_cycles(network, 20)
+
+
+def test_a_depthwise_layer_is_folded_by_its_channels_alone():
+    drawing = Maps(3)
+    x = drawing.value("x", Value((5, 5, 6), Encoding.of("UINT4")))
+    weights = np.ones((6, 3, 3, 1), np.int32)
+    made = drawing.add(Conv2d(groups=6), [x], Parameter(weights, Encoding.of("INT2")))
+    network = drawing.network("depthwise", (5, 5, 6), made)
+    assert foldable(network)["n0"].columns == 1
+    assert folding.to_finn_json(network, {"n0": Fold(3)}) == {
+        "Defaults": {},
+        "VVAU_0": {"PE": 3, "SIMD": 1},
+    }
+    assert lower(network, {"n0": Fold(3)}).initiation_interval == 9 * 9 * 2

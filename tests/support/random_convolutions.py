@@ -19,7 +19,7 @@ MAX_BITS = 4
 """Of what a layer takes."""
 
 
-class _Maps(Drawing):
+class Maps(Drawing):
     """A network of feature maps while it is drawn."""
 
     def convolution(self, source: str, channels: int | None = None, keep: bool = False) -> str:
@@ -75,7 +75,7 @@ class _Maps(Drawing):
 
 def random_convolutions(seed: int) -> Network:
     """A network of 1 to 4 convolutions or poolings, with a skip or two, and perhaps a dense end."""
-    drawing = _Maps(seed)
+    drawing = Maps(seed)
     random = drawing.random
     sample = (*(int(n) for n in random.integers(2, MAX_SIDE + 1, 2)), int(random.integers(1, 5)))
     first = "UINT8" if random.random() < 0.2 else str(random.choice(BITS))
