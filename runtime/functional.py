@@ -25,8 +25,9 @@ from bitfold.runtime.offload.steps import run_steps, split
 from bitfold.runtime.turns import Turns
 
 MEMORY_LATENCY_CYCLES = 20
-FRAMES_AT_ONCE = 4096
-"""So that any batch runs in bounded memory in NumPy."""
+INTEGERS_AT_ONCE = 1 << 23
+"""About how many of a value there are at once, so that any batch runs in bounded memory in NumPy.
+"""
 
 
 class FunctionalDevice:
@@ -124,7 +125,6 @@ def lower(bundle: Bundle, network: Network) -> Lowered:
 def _in_numpy(lowered: Lowered, network: Network, x: np.ndarray) -> np.ndarray:
     """What NumPy makes of `x`, in bounded memory. Raises InputError as `network` does."""
     x = network.check_input(x).reshape(len(x), network.input_value.size)
-    parts = [
-        lowered.run(x[start : start + FRAMES_AT_ONCE]) for start in range(0, len(x), FRAMES_AT_ONCE)
-    ]
+    step = max(1, INTEGERS_AT_ONCE // max(value.size for value in network.values.values()))
+    parts = [lowered.run(x[start : start + step]) for start in range(0, len(x), step)]
     return np.concatenate(parts) if parts else lowered.run(x)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -117,18 +117,29 @@ class Design:
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Integers (frames, elements) in, the exact integers (frames, outputs) int64 out."""
-        return self.trace(x)[-1]
+        made: dict[int | None, np.ndarray] = {None: x}
+        last: dict[int | None, int] = {}  # who reads a value last
+        for edge in self.edges:
+            reader = len(self.stages) if edge.target is None else edge.target
+            last[edge.source] = max(reader, last.get(edge.source, 0))
+        for i, values in enumerate(self._each(made)):
+            made[i] = values
+            for source in {edge.source for edge in self.into(i)}:
+                if last[source] == i:
+                    del made[source]
+        return made[self.into(None)[0].source]
 
     def trace(self, x: np.ndarray) -> list[np.ndarray]:
         """Like calling the design, but gives the integers of every stage, and the output last."""
-        made: list[np.ndarray] = []
+        made: dict[int | None, np.ndarray] = {None: x}
+        for i, values in enumerate(self._each(made)):
+            made[i] = values
+        return [*(made[i] for i in range(len(self.stages))), made[self.into(None)[0].source]]
 
-        def along(edge: Edge) -> np.ndarray:
-            return x if edge.source is None else made[edge.source]
-
+    def _each(self, made: Mapping[int | None, np.ndarray]) -> Iterator[np.ndarray]:
+        """What each stage makes of what those before it `made`."""
         for i, (stage, constants) in enumerate(zip(self.stages, self.constants)):
-            made.append(stage.evaluate([along(edge) for edge in self.into(i)], constants))
-        return [*made, along(self.into(None)[0])]
+            yield stage.evaluate([made[edge.source] for edge in self.into(i)], constants)
 
     @property
     def chain(self) -> list[tuple[Op, list[np.ndarray]]] | None:

@@ -179,7 +179,7 @@ def test_a_large_batch_takes_several_calls_and_adds_them_up(bundle, network, cac
 def test_a_large_batch_needs_no_large_memory_on_the_functional_device(
     bundle, network, cache, monkeypatch
 ):
-    monkeypatch.setattr(functional, "FRAMES_AT_ONCE", 7)
+    monkeypatch.setattr(functional, "INTEGERS_AT_ONCE", 100)
     x = random_inputs(network, 30, 0)
     with Accelerator(bundle, "functional", cache) as accelerator:
         np.testing.assert_array_equal(accelerator.run(x), network(x))
