@@ -13,11 +13,11 @@
 #include <thread>
 #include <vector>
 
-#include "functional_stages.h"
+#include "functional_windows.h"
 
 namespace {
 
-constexpr int TILE = 32;  // frames that pass a layer together: their codes stay in the cache
+constexpr int TILE = 32;  // pixels that pass a layer together: their codes stay in the cache
 
 class Network {
  public:
@@ -27,14 +27,20 @@ class Network {
         most_(most),
         signs_(input.step == 2),
         argmax_(argmax),
-        features_(layers[0].columns) {
+        pixels_in_(layers[0].windows.taken()),
+        features_(layers[0].columns / layers[0].windows.taps()) {
     Code source = input;
     for (int i = 0; i < count; ++i) {
       Stage s;
+      s.windows = layers[i].windows;
       s.rows = layers[i].rows;
       s.columns = layers[i].columns;
+      s.channels = s.columns / s.windows.taps();
       s.blocks = blocks_of(s.rows);
-      if (layers[i].weights) {
+      s.pool = layers[i].pool;
+      if (s.pool) {
+        s.code = source;
+      } else if (layers[i].weights) {
         multiply(s, layers[i], source);
       } else {
         s.step = source.step;
@@ -44,9 +50,17 @@ class Network {
         compare(s, layers[i]);
         s.code = {layers[i].base, layers[i].step, s.levels};
       }
-      macs_ += layers[i].weights ? int64_t(s.rows) * s.columns : s.rows;
+      macs_ += (layers[i].weights ? int64_t(s.rows) * s.columns : s.rows) * s.windows.made();
+      maps_ = maps_ || s.windows.made() > 1 || s.windows.taken() > 1;
       source = s.code;
       stages_.push_back(std::move(s));
+    }
+    // A pool's input is stored as what follows wants its output.
+    for (int i = count - 2; i >= 0; --i) {
+      if (stages_[i].pool) {
+        stages_[i].kernel = stages_[i + 1].kernel;
+        stages_[i].source_bits = stages_[i + 1].source_bits;
+      }
     }
     // What the first layer takes is made by a stage of no layer's.
     entry_.blocks = blocks_of(features_);
@@ -55,9 +69,14 @@ class Network {
       Stage end;  // whose input is plain 32-bit integers
       store_for(stages_[i], i + 1 < count ? stages_[i + 1] : end, stages_[i].rows);
     }
+    source = input;
+    for (int i = 0; i < count; ++i) {
+      see(stages_[i], layers[i], source, i ? stages_[i - 1].target_bytes : entry_.target_bytes);
+      source = stages_[i].code;
+    }
     const Stage& first = stages_[0];
-    pixels_ = input.base == 0 && input.largest == 255 && first.kernel == NONE && !first.search &&
-              first.target != WIDE;
+    pixels_ = input.base == 0 && input.largest == 255 && first.kernel == NONE && !first.pool &&
+              !first.search && first.target != WIDE;
     if (pixels_) take_pixels(stages_[0]);
   }
 
@@ -66,14 +85,15 @@ class Network {
   int64_t run(const T* x, int64_t frames, int64_t* out, int threads) const {
     // A thread is worth its start from a few hundred microseconds of work on.
     int64_t worth = std::max<int64_t>(1, frames * macs_ / (1 << 27));
-    int64_t tiles = (frames + TILE - 1) / TILE;
+    const int64_t tile = this->tile();
+    int64_t tiles = (frames + tile - 1) / tile;
     threads = int(std::min<int64_t>({threads, worth, tiles}));
     if (threads <= 1) return part(x, 0, frames, out);
     std::vector<int64_t> bad(threads, -1);
     std::vector<std::thread> others;
     auto work = [&](int i) {
-      bad[i] = part(x, tiles * i / threads * TILE,
-                    std::min(tiles * (i + 1) / threads * TILE, frames), out);
+      bad[i] = part(x, tiles * i / threads * tile,
+                    std::min(tiles * (i + 1) / threads * tile, frames), out);
     };
     for (int i = 1; i < threads; ++i) others.emplace_back(work, i);
     work(0);
@@ -85,6 +105,9 @@ class Network {
   }
 
  private:
+  // Frames that pass together: one where they are maps, whose pixels are many already.
+  int tile() const { return maps_ ? 1 : TILE; }
+
   // How `next` wants what `s` writes: `size` codes a frame.
   static void store_for(Stage& s, const Stage& next, int size) {
     s.target = next.kernel == NONE ? WIDE : next.kernel;
@@ -114,34 +137,67 @@ class Network {
 
   template <typename T>
   int64_t part(const T* x, int64_t from, int64_t to, int64_t* out) const {
-    size_t largest = entry_.target_bytes;
-    for (const Stage& s : stages_) largest = std::max(largest, s.target_bytes);
-    size_t vectors = largest / sizeof(words) * std::min<int64_t>(TILE, to - from);
+    size_t largest = entry_.target_bytes * pixels_in_, window = 0;
+    for (const Stage& s : stages_) {
+      largest = std::max(largest, s.target_bytes * s.windows.made());
+      window = std::max(window, s.window_bytes);
+    }
+    size_t vectors = largest / sizeof(words) * std::min<int64_t>(tile(), to - from);
     // Kept from call to call: a single frame takes less time than this memory.
-    static thread_local std::vector<words> buffers[2];
+    static thread_local std::vector<words> buffers[2], seen;
     for (auto& buffer : buffers) {
       if (buffer.size() < vectors) buffer.resize(vectors);
     }
+    if (maps_ && seen.size() < window / sizeof(words) * TILE) {
+      seen.resize(window / sizeof(words) * TILE);
+    }
+    const int pixels_out = stages_.back().windows.made();
     uint8_t* ends[2];
-    for (int64_t at = from; at < to; at += TILE) {
-      int frames = int(std::min<int64_t>(TILE, to - at));
+    for (int64_t at = from; at < to; at += tile()) {
+      int frames = int(std::min<int64_t>(tile(), to - at));
+      const T* here = x + at * pixels_in_ * features_;
       for (int i = 0; i < 2; ++i) ends[i] = reinterpret_cast<uint8_t*>(buffers[i].data());
       size_t first = 0;
       if (pixels_ && std::is_same_v<T, uint8_t>) {
-        threshold_pixels(reinterpret_cast<const uint8_t*>(x) + at * features_, frames, ends[0]);
+        threshold_pixels(reinterpret_cast<const uint8_t*>(here), frames * pixels_in_, ends[0]);
         first = 1;
       } else {
-        int64_t bad = enter(x + at * features_, frames, ends[0]);
-        if (bad >= 0) return at + bad;
+        int64_t bad = enter(here, frames * pixels_in_, ends[0]);
+        if (bad >= 0) return at + bad / pixels_in_;
       }
       for (size_t i = first; i < stages_.size(); ++i) {
-        pass(stages_[i], i ? stages_[i - 1].target_bytes : entry_.target_bytes, ends[0], ends[1],
-             frames);
+        const Stage& s = stages_[i];
+        size_t stride = i ? stages_[i - 1].target_bytes : entry_.target_bytes;
+        if (s.windows.plain() && !s.pool) {
+          pass(s, stride, ends[0], ends[1], frames * s.windows.made());
+        } else {
+          slide(s, stride, ends[0], ends[1], frames, reinterpret_cast<uint8_t*>(seen.data()));
+        }
         std::swap(ends[0], ends[1]);
       }
-      leave(ends[0], frames, out + at * (argmax_ ? 1 : stages_.back().rows));
+      leave(ends[0], frames * pixels_out, out + at * (argmax_ ? 1 : pixels_out * stages_.back().rows));
     }
     return -1;
+  }
+
+  // A layer whose windows see more than the pixel below them, some windows at a time.
+  void slide(const Stage& s, size_t stride, const uint8_t* in, uint8_t* out, int frames,
+             uint8_t* seen) const {
+    int windows = s.windows.made();
+    for (int f = 0; f < frames; ++f, in += stride * s.windows.taken()) {
+      for (int from = 0; from < windows; from += TILE) {
+        int count = std::min(TILE, windows - from);
+        for (int i = 0; i < count; ++i) {
+          if (s.pool) {
+            pool_window(s, from + i, in, stride, out + i * s.target_bytes);
+          } else {
+            gather_window(s, from + i, in, stride, seen + i * s.window_bytes);
+          }
+        }
+        if (!s.pool) pass(s, s.window_bytes, seen, out, count);
+        out += count * s.target_bytes;
+      }
+    }
   }
 
   void threshold_pixels(const uint8_t* x, int frames, uint8_t* out) const {
@@ -243,7 +299,9 @@ class Network {
   bool signs_;            // the input is -1 and +1
   bool pixels_ = false;   // the first layer compares bytes
   bool argmax_;           // the output is the index of the first largest
-  int features_;
+  bool maps_ = false;     // some value has more than one pixel
+  int pixels_in_;
+  int features_;          // of a pixel
   int64_t macs_ = 0;
   Stage entry_;
   std::vector<Stage> stages_;

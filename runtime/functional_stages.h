@@ -5,6 +5,10 @@
 //   CODES   dot products of bytes (or of 16-bit integers, where the CPU has none of bytes)
 //   WIDE    32-bit multiplication, for all else
 // Sums are taken modulo 2**32; the caller has seen to it that the true ones fit.
+//
+// A layer takes a feature map and makes one, whose pixels lie one behind the other, each stored as
+// if it were a frame; where there is no map it has one pixel. What a window sees is put together
+// (gather), pixel behind pixel, and multiplied as one long column.
 
 #pragma once
 
@@ -28,6 +32,20 @@ int32_t clamp(int64_t v) {
 
 enum Kernel { NONE, PLANES, CODES, WIDE };
 
+// Windows over a map, all in pixels.
+struct Windows {
+  int32_t height, width, kernel_y, kernel_x, stride_y, stride_x, dilation_y, dilation_x, pad_y,
+      pad_x, out_y, out_x;
+
+  int taken() const { return height * width; }
+  int made() const { return out_y * out_x; }
+  int taps() const { return kernel_y * kernel_x; }
+  // Whether each window is the pixel below it.
+  bool plain() const {
+    return taps() == 1 && stride_y == 1 && stride_x == 1 && out_y == height && out_x == width;
+  }
+};
+
 // How a tensor is stored: value = base + step * code. `largest` is -1 for codes of 32 bits.
 struct Code {
   int64_t base, step, largest;
@@ -35,6 +53,9 @@ struct Code {
 
 struct Stage {
   Kernel kernel = NONE;      // how it multiplies, and so how its input is stored
+  bool pool = false;         // the largest of what a window sees, stored like its input
+  Windows windows = {};
+  int channels = 0;          // of a pixel of its input
   int rows = 0, columns = 0, blocks = 0;
   int planes = 0;            // bit planes of its weights
   bool bipolar = false;      // one plane of -1 and +1
@@ -52,21 +73,33 @@ struct Stage {
   // As the next stage wants them:
   Kernel target = WIDE;
   int target_bits = 0, target_words = 0;
-  size_t target_bytes = 0;   // a frame
+  size_t target_bytes = 0;   // a pixel
+  std::vector<uint8_t> beyond;  // a pixel beyond the edges of its input
+  size_t window_bytes = 0;      // what a window sees
+
+  int tap_words() const { return words_of(channels); }
+  int tap_groups() const { return (channels + GROUP - 1) / GROUP; }
+  // Where a column's word, or group of codes, stands among those of a window.
+  int word_of(int c) const { return c / channels * tap_words() + c % channels / 64; }
+  int group_of(int c) const { return c / channels * tap_groups() + c % channels / GROUP; }
+  int count_words() const { return windows.taps() * tap_words(); }
+  int count_groups() const { return windows.taps() * tap_groups(); }
 };
 
 // A layer as arithmetic.py describes it. `weights` (rows, columns) and `thresholds` (rows, levels)
-// may be null; an output is base + step * how many thresholds are reached.
+// may be null; an output is base + step * how many thresholds are reached. `fill` stands beyond the
+// edges of its map, but for those of a pool.
 struct Layer {
   const int32_t *weights, *thresholds;
-  int32_t rows, columns, levels, base, step;
+  int32_t rows, columns, levels, base, step, fill, pool;
+  Windows windows;
 };
 
 constexpr int MAX_PLANE_PAIRS = 4;  // up to here popcounts are fewer than dot products
 constexpr int MAX_COMPARED = 32;    // up to here comparing with all thresholds beats a search
 
 void pack_planes(Stage& s, const int32_t* w) {
-  int count = words_of(s.columns);
+  int count = s.count_words();
   s.bits.assign(size_t(s.blocks) * s.planes * count * 2, words{});
   for (int r = 0; r < s.rows; ++r) {
     for (int p = 0; p < s.planes; ++p) {
@@ -76,20 +109,20 @@ void pack_planes(Stage& s, const int32_t* w) {
         int32_t v = w[size_t(r) * s.columns + c];
         // Of bipolar weights the complement, so that the bits that differ are the ones that agree.
         uint64_t bit = s.bipolar ? v < 0 : v >> p & 1;
-        target[size_t(c / 64) * LANES] |= bit << c % 64;
+        target[size_t(s.word_of(c)) * LANES] |= bit << c % s.channels % 64;
       }
     }
   }
 }
 
 void pack_codes(Stage& s, const int32_t* w) {
-  int groups = (s.columns + GROUP - 1) / GROUP;
+  int groups = s.count_groups();
   s.weights.assign(size_t(s.blocks) * groups, ints{});
   for (int r = 0; r < s.rows; ++r) {
     for (int c = 0; c < s.columns; ++c) {
-      ints& target = s.weights[size_t(r / LANES) * groups + c / GROUP];
+      ints& target = s.weights[size_t(r / LANES) * groups + s.group_of(c)];
       typedef std::conditional_t<GROUP == 4, int8_t, int16_t> weight_t;
-      reinterpret_cast<weight_t*>(&target)[r % LANES * GROUP + c % GROUP] =
+      reinterpret_cast<weight_t*>(&target)[r % LANES * GROUP + c % s.channels % GROUP] =
           weight_t(w[size_t(r) * s.columns + c]);
     }
   }
@@ -225,7 +258,7 @@ void finish(const Stage& s, int block, ints totals, uint8_t* out) {
 
 template <int N, bool BIPOLAR>
 void sum_planes(const Stage& s, int block, const uint8_t* in, size_t stride, ints* totals) {
-  int count = words_of(s.columns);
+  int count = s.count_words();
   const words* weights = s.bits.data() + size_t(block) * s.planes * count * 2;
   words sums[N][2] = {};
   for (int p = 0; p < s.planes; ++p, weights += count * 2) {
@@ -259,7 +292,7 @@ void sum_planes(const Stage& s, int block, const uint8_t* in, size_t stride, int
 
 template <int N>
 void sum_codes(const Stage& s, int block, const uint8_t* in, size_t stride, ints* totals) {
-  int groups = (s.columns + GROUP - 1) / GROUP;
+  int groups = s.count_groups();
   const ints* weights = s.weights.data() + size_t(block) * groups;
   ints sums[N] = {};
   for (int j = 0; j < groups; ++j) {
