@@ -1,4 +1,4 @@
-"""Random convolutional networks, as RTL and as compiled arithmetic: all integers and cycles exact."""
+"""Random convolutional networks, as RTL and compiled: all integers and cycles are exact."""
 
 from __future__ import annotations
 
