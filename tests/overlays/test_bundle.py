@@ -69,7 +69,7 @@ def test_packages_come_before_the_modules_that_use_them(made):
 
 def test_the_manifest_says_what_the_bundle_is(made):
     manifest = json.loads((made / MANIFEST).read_text())
-    assert manifest["format"] == FORMAT == 3
+    assert manifest["format"] == FORMAT == 4
     assert manifest["network_id"] == NETWORK.id
     assert set(manifest["files"]) == set(files_of(made)) - {MANIFEST}
     assert (made / "images/build_id.hex").read_text().strip() == manifest["build_id"]
