@@ -15,6 +15,7 @@ from bitfold.build.frontend.problems import UnlowerableError
 from bitfold.build.frontend.reals import Reals
 from bitfold.build.frontend.source import Operation, Source
 from bitfold.build.frontend.weights import MAX_BITS
+from bitfold.build.frontend.windows import Pad
 from bitfold.models.encoding import Encoding
 
 CHANNELS_FIRST = (2, 0, 1)
@@ -30,7 +31,8 @@ class Flow:
     `value` names the integers, of `shape`, "" where they only stand in for what was refused.
     `layer` makes them and `encoding` holds them: None for sums, which no layer with weights takes
     as they are. `reals` is what they stand for, None in front of the first quantizer. `axes` is the
-    source's order of a feature map's. Behind the choice of the class nothing follows: `chosen`.
+    source's order of a feature map's, and `pad` what the source has put around it. Behind the
+    choice of the class nothing follows: `chosen`.
     """
 
     value: str = INPUT
@@ -40,6 +42,7 @@ class Flow:
     encoding: Encoding | None = None
     pending: tuple[Operation, ...] = ()
     axes: tuple[int, ...] = CHANNELS_FIRST
+    pad: Pad | None = None
     chosen: bool = False
 
     @property

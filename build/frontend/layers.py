@@ -35,7 +35,14 @@ from bitfold.build.frontend.problems import Problem, UnlowerableError
 from bitfold.build.frontend.reals import Reals, scalar_if_equal
 from bitfold.build.frontend.source import Operation, Source, value_shape
 from bitfold.build.frontend.weights import integer_rows, weights_and_term
-from bitfold.build.frontend.windows import average, convolution, largest, shifted_sums
+from bitfold.build.frontend.windows import (
+    average,
+    check_least,
+    convolution,
+    largest,
+    padding,
+    shifted_sums,
+)
 from bitfold.models.host import HostOp
 from bitfold.models.ops import Add, Concatenate, Dense, Flatten
 
@@ -96,6 +103,8 @@ class _Cutter:
             self.made.note(operation, refusals.BEHIND_CHOICE)
         elif any(flow.axes != CHANNELS_FIRST for flow in flows):
             self.made.note(operation, refusals.CHANNELS_MOVED)
+        elif any(flow.pad for flow in flows) and kind not in operators.WINDOW:
+            self.made.note(operation, refusals.PADDED)
         elif kind in operators.JOIN and (kind not in operators.AFFINE or len(flows) > 1):
             return self._join(operation, flows)
         elif kind in operators.DENSE | operators.CONVOLUTION:
@@ -112,6 +121,8 @@ class _Cutter:
         if kind in operators.CHOICE:
             operators.check_choice(operation)
             return replace(flow, chosen=True)
+        if kind in operators.PAD and flow.reals:
+            return replace(self.made.settled(flow), pad=padding(operation))
         if kind in operators.WINDOW and flow.reals:
             return self._pooled(operation, flow)
         if kind in operators.AFFINE:
@@ -128,6 +139,8 @@ class _Cutter:
         operators.check_shape(operation)
         if not flow.value:
             return flow
+        if flow.pad and operation.result.shape != operation.sample.shape:
+            raise refusals.PADDED
         if flow.reals is None:
             moves = operators.reorders(operation)
             return replace(flow, pending=(*flow.pending, operation)) if moves else flow
@@ -198,7 +211,7 @@ class _Cutter:
             integers, row_scales = found
             shift = flow.reals.offset - flow.reals.zero * flow.reals.scale
             if operation.kind in operators.CONVOLUTION:
-                op = convolution(operation, flow.reals, flow.encoding)
+                op = convolution(operation, flow.reals, flow.encoding, flow.pad)
                 shifted = shifted_sums(weights, op.groups, shift)
             else:
                 op = Dense()
@@ -270,10 +283,12 @@ class _Cutter:
         sums waits for what comes behind."""
         if operation.kind in operators.AVERAGE:
             flow = self.made.settled(flow, sums=True)
-            flow = self.made.direct(*average(operation, flow.reals), flow, operation)
+            flow = self.made.direct(*average(operation, flow.reals, flow.pad), flow, operation)
             flat = operation.result.ndim == 2
             return self._flattened(None, flow) if flat else flow
-        largest(operation)  # which refuses what it can't be
+        if flow.pad:
+            check_least(flow.reals, flow.encoding, flow.pad)
+        largest(operation, flow.pad)  # which refuses what it can't be
         place = behind_quantizer(flow.pending)
         if place:
             pending = flow.pending[place:]
@@ -286,6 +301,8 @@ class _Cutter:
     def _finish(self, flow: Flow) -> tuple[Flow, tuple[HostOp, ...]]:
         """The last quantizer ends the integer layers; what is behind it is the head."""
         pending = flow.pending
+        if flow.pad:
+            self.made.note(self.source.operations[-1], refusals.PADS_NOTHING)
         layers = operators.DENSE | operators.CONVOLUTION
         if flow.reals is None:
             self._refuse_all([o for o in pending if o.kind in layers])

@@ -148,7 +148,7 @@ class Made:
         """The largest of the integers of `flow`; `source` gives what they stand for."""
         name = operation.kind.lower()
         path = module_path(operation.runner.node, "")
-        return self.direct(largest(operation), flow.reals, flow, source, name, path)
+        return self.direct(largest(operation, flow.pad), flow.reals, flow, source, name, path)
 
     def without_pools(self, flow: Flow) -> Flow:
         """`flow` with the pooling that is pending, of integers or sums, in front of what is affine

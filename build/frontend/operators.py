@@ -34,6 +34,8 @@ DENSE = {"MatMul", "Gemm"}
 CONVOLUTION = {"Conv"}
 MAX_POOL = {"MaxPool", "GlobalMaxPool"}
 AVERAGE = {"AveragePool", "GlobalAveragePool", "ReduceMean"}
+# What stands around a feature map for the window behind it.
+PAD = {"Pad"}
 # What slides over feature maps: where one of them is, a tensor of four axes is a map.
 WINDOW = CONVOLUTION | MAX_POOL | AVERAGE
 # Where branches meet. An Add of a constant is affine.
@@ -41,7 +43,7 @@ JOIN = {"Add", "Concat"}
 CHOICE = {"ArgMax", "TopK"}
 # What only the host can do, behind the last layer.
 HOST = {"Softmax"}
-KNOWN = SHAPE | AFFINE | MONOTONE | QUANTIZER | DENSE | WINDOW | JOIN | CHOICE | HOST
+KNOWN = SHAPE | AFFINE | MONOTONE | QUANTIZER | DENSE | PAD | WINDOW | JOIN | CHOICE | HOST
 
 # Operators that may make a constant of constants, or that an error can look past. All of them
 # compute outputs of their inputs and do nothing else: no chance, no control flow, no files.

@@ -37,6 +37,13 @@ CHANNELS_MOVED = UnlowerableError(
     "the channels do not stand first in front of it",
     "export with channels first, or flatten right behind the Transpose",
 )
+PADDED = UnlowerableError(
+    "it stands behind a Pad",
+    "pad right in front of a convolution or a pooling, or in it",
+)
+PADS_NOTHING = UnlowerableError(
+    "no convolution and no pooling stands behind it", "leave it out, or pad the output yourself"
+)
 NEW_MAP = UnlowerableError(
     "it makes a feature map of features", "give the input the shape of a feature map"
 )

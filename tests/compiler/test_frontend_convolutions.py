@@ -216,6 +216,7 @@ MAPS = {
     "depthwise": RANDOM.integers(-3, 4, (3, 1, 2, 2)) / 8,
     "bias": np.array([0.5, -1.0, 0.125]),
     "dense": RANDOM.integers(-3, 4, (3, 6)) / 8,
+    "around": np.array([0, 0, 1, 0, 0, 0, 0, 2]),
     "six": RANDOM.integers(-3, 4, (6, 2)) / 8,
     "wide": RANDOM.integers(-3, 4, (18, 2)) / 8,
 }
@@ -281,6 +282,28 @@ READ = {
         "s = Add(b, b) m = Mul(s, falls)",
         f"c = {U2.format('m')}",
         TAIL.format("c"),
+    ),
+    "a Pad in front of a padded convolution": (
+        "p = Pad(a, around) b = Conv<pads = [1, 1, 0, 0], strides = [2, 2]>(p, kernel)",
+        f"c = {U2.format('b')}",
+        TAIL.format("c"),
+    ),
+    "a Pad with another value": (
+        "p = Pad(a, around, half) b = Conv<strides = [2, 2]>(p, kernel)",
+        f"c = {U2.format('b')}",
+        TAIL.format("c"),
+    ),
+    "a Pad in front of a largest": (
+        CONV,
+        f"c = {U2.format('b')}",
+        "p = Pad(c, around) m = MaxPool<kernel_shape = [2, 3], strides = [1, 2]>(p)",
+        "g = GlobalMaxPool(m) f = Flatten(g) y = MatMul(f, dense)",
+    ),
+    "a Pad in front of an average": (
+        CONV,
+        f"c = {U2.format('b')}",
+        "p = Pad(c, around) m = AveragePool<kernel_shape = [2, 4], strides = [1, 1]>(p)",
+        "g = GlobalMaxPool(m) f = Flatten(g) y = MatMul(f, dense)",
     ),
     "sums that are averaged": (CONV, "y = GlobalAveragePool(b)"),
     "sums of which the largest is taken": (
@@ -448,6 +471,38 @@ REFUSED = {
         ),
         r"MaxPool_3 \(MaxPool\): a largest is a smallest where a factor is negative.*behind the qu",
     ),
+    "a Pad that is no value of what it pads": (
+        ("p = Pad(a, around, eighth) b = Conv(p, kernel)", f"y = {U2.format('b')}"),
+        r"Conv_2 \(Conv\): its padding is 0.125, which is no value of its input: UINT4",
+    ),
+    "a Pad that may be the largest": (
+        ("p = Pad(a, around, half) b = MaxPool<kernel_shape = [3, 3]>(p) y = Flatten(b)",),
+        r"MaxPool_2 \(MaxPool\): the largest may be its padding of 0.5; pad in the pooling",
+    ),
+    "a Pad of channels": (
+        ("p = Pad(a, channels) b = Conv(p, wide_kernel) y = Flatten(b)",),
+        r"Pad_1 \(Pad\): it is no constant around the height and the width of a feature map",
+    ),
+    "a Pad that mirrors": (
+        ('p = Pad<mode = "reflect">(a, around) b = Conv(p, kernel) y = Flatten(b)',),
+        r"Pad_1 \(Pad\): it is no constant around the height and the width",
+    ),
+    "a Pad in front of something else": (
+        ("p = Pad(a, around) m = Mul(p, two) b = Conv(m, kernel)", f"y = {U2.format('b')}"),
+        r"Mul_2 \(Mul\): it stands behind a Pad; pad right in front of a convolution",
+    ),
+    "a Pad that is flattened": (
+        (CONV, f"c = {U2.format('b')}", "p = Pad(c, around) y = Flatten(p)"),
+        r"Flatten_4 \(Flatten\): it stands behind a Pad",
+    ),
+    "a Pad at the end": (
+        (CONV, f"c = {U2.format('b')}", "y = Pad(c, around)"),
+        r"Pad_3 \(Pad\): no convolution and no pooling stands behind it; leave it out",
+    ),
+    "a Pad of more than the kernel sees": (
+        ("p = Pad(a, around) b = MaxPool<kernel_shape = [1, 1]>(p) y = Flatten(b)",),
+        r"MaxPool_2 \(MaxPool\): a padding of 1 beside its height leaves windows of 1 that see",
+    ),
     "a constant a pixel": (
         (CONV, "m = Mul(b, pixels)", f"y = {U2.format('m')}"),
         r"Mul_2 \(Mul\): its constant of shape \(1, 1, 2, 3\) does not fit.*one value a channel",
@@ -497,6 +552,7 @@ def test_what_is_not_exact_is_refused_with_the_reason_and_a_remedy(save, case):
         "pixels": RANDOM.normal(size=(1, 1, 2, 3)),
         "upward": RANDOM.integers(-3, 4, (2, 3, 2, 2)) / 8,
         "image": np.array([1, 3, 2, 3]),
+        "channels": np.array([0, 0, 0, 0, 0, 1, 0, 0]),
     }
     path = save(BEFORE.get(case) or graph(*lines), **constants)
     with pytest.raises(FrontendError) as error:

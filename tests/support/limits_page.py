@@ -89,6 +89,7 @@ def _operators() -> str:
     groups = {
         "layers": operators.DENSE | operators.CONVOLUTION,
         "pooling": operators.MAX_POOL | operators.AVERAGE,
+        "padding in front of these": operators.PAD,
         "quantizers": operators.QUANTIZER,
         "joins of branches": operators.JOIN,
         "folded into thresholds or scales": operators.AFFINE | operators.MONOTONE,

@@ -63,11 +63,12 @@ GRAPHS = {
     "averages": {
         "body": f"t = Transpose<perm = [0, 3, 1, 2]>(x) {U8_INPUT.replace('(x,', '(t,')}"
         " p = AveragePool<kernel_shape = [2, 2], count_include_pad = 1, pads = [1, 1, 0, 0]>(a)"
-        f" c = {U4.format('p')} d = Conv(c, kernel) f = {U4.format('d')}"
+        f" c = {U4.format('p')} q = Pad(c, around) d = Conv(q, kernel) f = {U4.format('d')}"
         " h = Transpose<perm = [0, 2, 3, 1]>(f) y = Flatten(h)",
         "x": "float[1, 3, 2, 2] x",
         "y": "float[1, n] y",
         "kernel": np.arange(-4, 4).reshape(2, 2, 2, 1) / 8,
+        "around": np.array([0, 0, 0, 0, 0, 0, 1, 0]),
     },
 }
 
