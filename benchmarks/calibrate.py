@@ -1,36 +1,43 @@
-"""Fits the estimate of LUTs (overlays/dataflow/cost.py) to what Yosys makes of many cores.
+"""Fits the estimates of LUTs (overlays/dataflow/cost.py) and of the clock (clock.py beside it).
 
-    python benchmarks/calibrate.py
+    python benchmarks/calibrate.py [luts] [clock]
 
-Half an hour on two cores, the first time. Coefficients come from a non-negative least-squares fit
-of relative errors, one for each kind of module. The error that is stated is that of whole cores
-that took no part in the fit: five fits, each without a fifth of the networks.
+To what Yosys makes of many cores, half an hour on two cores the first time; and to what nextpnr
+reaches with the designs of timed.py, an hour. Coefficients of LUTs come from a non-negative
+least-squares fit of relative errors, one for each kind of module; those of the clock from
+clock_fit.py. The error that is stated is that of designs that took no part in the fit: five fits,
+each without a fifth of them.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import clock_fit
 import networks
 import numpy as np
+import timed
 from scipy.optimize import nnls
+from timed import alone
 
 from bitfold.build.compile import folding
 from bitfold.build.compile.compiler import RTL, compile_dataflow
 from bitfold.build.compile.lowering import lower
 from bitfold.build.implement.synthesis import synthesise, synthesise_bundle
+from bitfold.build.implement.synthesis.timing import DEVICE
+from bitfold.build.implement.synthesis.tools import nextpnr, yosys
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import FoldingError
-from bitfold.models.ops import ArgMax, Op, Softmax
+from bitfold.models.ops import ArgMax, Softmax
 from bitfold.models.ops.softmax import scaled
 from bitfold.models.value import Value
 from bitfold.overlays.dataflow.cost import CALIBRATION
-from bitfold.overlays.dataflow.fold import Fold
-from bitfold.overlays.dataflow.stages import ArgMaxStage, SoftmaxStage, Stage
+from bitfold.overlays.dataflow.stages import ArgMaxStage, SoftmaxStage
 
 SIZES = (
     ((16, 64, 32, 32, 5), 64),
@@ -55,6 +62,8 @@ ENCODINGS = (
 FOLDS = 5
 MOST_LUTS = 12_000
 """Of what is larger Yosys takes many minutes."""
+MOST_PROMISED = 1.1
+"""A clock of more than so many times what a design reaches is too fast a promise."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +82,18 @@ class Core:
     yosys: str
 
 
-def main() -> None:
+def main(names: list[str]) -> None:
+    unknown = sorted(set(names) - set(FITS))
+    if unknown:
+        sys.exit(f"no fit of {', '.join(unknown)}; there are: {', '.join(FITS)}")
+    document = json.loads(CALIBRATION.read_text())
+    for name in names or FITS:
+        document[name] = FITS[name]()
+        CALIBRATION.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def fit_luts() -> dict:
+    """The coefficients of LUTs, and their error on cores that took no part."""
     cores = []
     for core in sample():
         cores.append(core)
@@ -92,21 +112,47 @@ def main() -> None:
                 print(f"{core.name:70} {luts:7,} {estimated:9,.0f} {errors[-1]:+6.1%}")
     coefficients = fit([part for core in cores for part in core.parts])
     coefficients |= fit([*argmax_parts(), *softmax_parts(), *shell_parts()])
+    return _stated(coefficients, errors, f"Yosys {cores[0].yosys}")
+
+
+def fit_clock() -> dict:
+    """The coefficients of the clock, and their error on designs that took no part.
+
+    Fails where a design of the fit is promised more than MOST_PROMISED times what it reaches.
+    """
+    designs = []
+    for design in timed.timed():
+        designs.append(design)
+        print(f"{len(designs):3} {design.name}: {1000 / design.ns:.1f} MHz", flush=True)
+    coefficients = clock_fit.fit(designs)
+    others = clock_fit.held_out(designs)
+    for own, other in zip(clock_fit.estimated(designs, coefficients), others):
+        reached, promised = 1000 / own.ns, 1000 / own.estimated_ns
+        print(f"{own.name:70} {reached:6.1f} {promised:6.1f} MHz, as an other {other.promise:.2f}")
+        assert own.promise <= MOST_PROMISED
+    too_fast = sum(other.promise > MOST_PROMISED for other in others)
+    print(f"{too_fast} of them, as others, are promised more than {MOST_PROMISED} times")
+    versions = f"nextpnr {nextpnr().version}, Yosys {yosys().version}, {DEVICE}"
+    errors = [other.promise - 1 for other in others]
+    return _stated(coefficients, errors, versions) | {"promised_too_much": too_fast}
+
+
+def _stated(coefficients: dict, errors: list[float], tools: str) -> dict:
+    """A fit as calibration.json has it; prints it too."""
     for kind, fitted in coefficients.items():
         print(kind, {name: round(value, 3) for name, value in fitted.items()})
     size = np.abs(errors)
-    print(f"{len(cores)} cores: median error {np.median(size):.1%}, worst {size.max():.1%}")
-    calibration = {
+    print(f"{len(size)} designs: median error {np.median(size):.1%}, worst {size.max():.1%}")
+    return {
         "coefficients": {
             kind: {name: round(value, 4) for name, value in fitted.items()}
             for kind, fitted in coefficients.items()
         },
         "median_error": round(float(np.median(size)), 4),
         "worst_error": round(float(size.max()), 4),
-        "cores": len(cores),
-        "yosys": cores[0].yosys,
+        "designs": len(size),
+        "tools": tools,
     }
-    CALIBRATION.write_text(json.dumps(calibration, indent=1) + "\n")
 
 
 def sample() -> Iterator[Core]:
@@ -202,13 +248,6 @@ def shell_parts() -> list[Part]:
     return parts
 
 
-def alone(kind: type[Stage], op: Op, rows: int, pe: int, score: Encoding, output: Value) -> Stage:
-    """A stage for `rows` scores."""
-    value = Value((rows,), score)
-    names = {"name": "alone", "layer": "alone", "value": "alone"}
-    return kind(**names, ops=(op,), inputs=(value,), output=output, fold=Fold(pe))
-
-
 def fit(parts: list[Part]) -> dict[str, dict[str, float]]:
     """Coefficients of each kind."""
     fitted = {}
@@ -229,5 +268,7 @@ def estimate(part: Part, coefficients: dict[str, dict[str, float]]) -> float:
     return sum(coefficients[part.kind][name] * v for name, v in part.features.items())
 
 
+FITS = {"luts": fit_luts, "clock": fit_clock}
+
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

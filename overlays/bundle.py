@@ -27,6 +27,7 @@ from bitfold.models.files import read_file, whole_folder
 from bitfold.models.json_files import read_json
 from bitfold.models.network import Network
 from bitfold.overlays.archive import unpack
+from bitfold.overlays.dataflow.clock import Clock
 from bitfold.overlays.dataflow.design import Design
 from bitfold.overlays.dataflow.storage import design_of
 from bitfold.overlays.manifest import (
@@ -76,6 +77,16 @@ class Bundle:
     trust_rtl: bool
 
     kind: ClassVar[str]
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that the overlay is estimated to reach, and what limits it."""
+        raise NotImplementedError
+
+    @property
+    def reached_mhz(self) -> float:
+        """The clock that figures in seconds are of: `clock_mhz`, or what it reaches of it."""
+        return min(self.clock_mhz, self.clock.mhz)
 
     @property
     def rtl(self) -> list[Path]:
@@ -158,6 +169,7 @@ class DataflowBundle(Bundle):
     design: Design
 
     kind: ClassVar[str] = "dataflow"
+    clock = property(lambda self: self.design.clock)
 
     @staticmethod
     def _of_manifest(manifest: DataflowManifest, path: Path) -> dict:
@@ -184,6 +196,7 @@ class OffloadBundle(Bundle):
     engine: Engine
 
     kind: ClassVar[str] = "offload"
+    clock = property(lambda self: self.engine.clock)
 
     @staticmethod
     def _of_manifest(manifest: OffloadManifest, path: Path) -> dict:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from math import log2
 
 import numpy as np
 
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import OverlayError
+from bitfold.overlays.dataflow.clock import Clock, path_ns
+from bitfold.overlays.dataflow.cost import Features
 from bitfold.overlays.packing import BEAT_BITS
 from bitfold.overlays.program import Head
 
@@ -59,6 +62,16 @@ class Engine:
             "// The size of one offload engine. Made by bitfold; do not edit.\n"
             f"package {SIZE_PACKAGE};\n{''.join(sizes)}endpackage\n"
         )
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that it reaches with its shell, estimated."""
+        return Clock(1000 / path_ns(self.path), "the engine")
+
+    @property
+    def path(self) -> Features:
+        """What its longest path is estimated by, its shell's counted in."""
+        return "engine", {"one": 1, "products": log2(self.rows * self.lanes)}
 
     def rows_at_once(self, head: Head) -> int:
         """Rows of a layer with an argmax or a softmax, which takes all of them at once."""

@@ -42,7 +42,7 @@ class FunctionalDevice:
 
     def __init__(self, bundle: Bundle, cache: Path | None = None, threads: int = 0):
         self.bundle = bundle
-        self.clock_mhz = bundle.clock_mhz
+        self.clock_mhz = bundle.reached_mhz
         self._cache = as_folder(cache, "cache")
         self._threads = as_count(threads, "threads", 0, 1024)
         self._network: Network | None = None

@@ -68,7 +68,7 @@ class SimulatedDevice:
         self.turns = self.port.turns
         self._driver = open_driver(bundle, self.port)
         self.port.write(REGISTERS.WATCHDOG.offset, as_count(watchdog_cycles, "watchdog_cycles", 0))
-        self.clock_mhz = bundle.clock_mhz
+        self.clock_mhz = bundle.reached_mhz
 
     def load(self, network: Network) -> None:
         self._driver.load(network)

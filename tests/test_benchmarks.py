@@ -8,8 +8,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import run as benchmarks
+from clock_fit import MOST_TOO_FAST, estimated, fit, held_out
 from frame import Result, calls_a_second
 from networks import binary, random_inputs, six_bit, tfc
+from timed import Timed
 
 NETWORKS = {
     "binary": lambda: binary((16, 12, 5)),
@@ -63,3 +65,22 @@ def test_functions_that_are_compared_take_turns():
     calls_a_second({"a": lambda: turns.append("a"), "b": lambda: turns.append("b")}, 3, 0.001)
     changes = sum(before != after for before, after in pairwise(turns))
     assert changes == 2 * 3 + 1  # once each to warm up, then three rounds
+
+
+def test_a_fit_of_the_clock_promises_no_design_of_its_own_much_more_than_it_reaches():
+    random = np.random.default_rng(0)
+    designs = []
+    for i in range(40):
+        depth, bits = random.integers(1, 9, 2)
+        path = "logic", {"one": 1, "depth": float(depth), "bits": float(bits)}
+        ns = (2 + 0.8 * depth) * random.normal(1, 0.05)
+        designs.append(Timed(f"stage {i}", path, ns))
+        if i % 4 == 3:
+            last = designs[-1]
+            designs.append(Timed(f"core {i}", None, 1.1 * last.ns, (last.path,), 1000))
+    fitted = fit(designs)
+    assert all(own.promise <= MOST_TOO_FAST + 1e-6 for own in estimated(designs, fitted))
+    assert 0.6 < fitted["logic"]["depth"] < 1.0
+    others = held_out(designs)
+    assert [other.name for other in others] == [design.name for design in designs]
+    assert np.median([abs(other.promise - 1) for other in others]) < 0.15

@@ -20,6 +20,7 @@ from bitfold.overlays.bundle import (
     OffloadBundle,
     write_bundle,
 )
+from bitfold.overlays.dataflow.clock import DEFAULT_CLOCK_MHZ
 from bitfold.overlays.dataflow.design import Design
 from bitfold.overlays.dataflow.fold import Folding
 from bitfold.overlays.dataflow.storage import design_document, design_images
@@ -28,7 +29,6 @@ from bitfold.overlays.offload import Engine
 RTL = Path(bitfold.overlays.__file__).parent / "rtl"
 DATAFLOW_RTL = ("common", "mvau", "windows", "unrolled", "dataflow", "shell")
 OFFLOAD_RTL = ("common", "offload", "shell")
-DEFAULT_CLOCK_MHZ = 100.0
 
 
 def compile_dataflow(
@@ -41,7 +41,7 @@ def compile_dataflow(
 
     Raises OverlayError, FoldingError or BundleError; then nothing is left behind.
     """
-    return bundle_design(network, lower(network, folding), path, clock_mhz)
+    return bundle_design(network, lower(network, folding, clock_mhz), path, clock_mhz)
 
 
 def bundle_design(

@@ -7,6 +7,7 @@ from bitfold.build.compile.lowering import lower
 from bitfold.models.errors import OverlayError
 from bitfold.models.network import Network
 from bitfold.overlays.boards.chip import Chip
+from bitfold.overlays.bundle import Bundle, DataflowBundle
 from bitfold.overlays.dataflow.design import Design
 from bitfold.overlays.offload import Engine
 from bitfold.runtime.functional import MEMORY_LATENCY_CYCLES
@@ -29,19 +30,27 @@ def check_fit(network: Network, design: Design, chip: Chip, clock_mhz: float) ->
     )
 
 
+def check_bundle(bundle: Bundle, chip: Chip) -> None:
+    """As `check_fit`, of a bundle. There is no estimate of what an engine takes: it passes."""
+    if isinstance(bundle, DataflowBundle):
+        check_fit(bundle.network, bundle.design, chip, bundle.clock_mhz)
+
+
 def _remedy(network: Network, design: Design, chip: Chip, clock_mhz: float) -> str:
-    cycles = _fewest_cycles(network, design, chip)
+    cycles = _fewest_cycles(network, design, chip, clock_mhz)
     if cycles is not None:
-        speed = clock_mhz * 1e6 / cycles
-        return f"--cycles {cycles} fits: {speed:,.0f} frames a second at {clock_mhz:g} MHz"
+        made = lower(network, for_cycles(network, cycles, clock_mhz=clock_mhz), clock_mhz)
+        reached = min(clock_mhz, made.clock.mhz)
+        speed = reached * 1e6 / cycles
+        return f"--cycles {cycles} fits: {speed:,.0f} frames a second at {reached:.4g} MHz"
     return f"no folding does; {_on_an_engine(network, clock_mhz)}"
 
 
-def _fewest_cycles(network: Network, design: Design, chip: Chip) -> int | None:
+def _fewest_cycles(network: Network, design: Design, chip: Chip, clock_mhz: float) -> int | None:
     """The fewest cycles a frame whose folding fits; more cycles take less logic."""
 
     def fits(cycles: int) -> bool:
-        made = lower(network, for_cycles(network, cycles))
+        made = lower(network, for_cycles(network, cycles, clock_mhz=clock_mhz), clock_mhz)
         return not chip.overfull(made.resources(chip))
 
     left = [n for n in reachable_cycles(network) if n > design.initiation_interval]
@@ -61,8 +70,9 @@ def _on_an_engine(network: Network, clock_mhz: float) -> str:
     except OverlayError as error:
         return f"nor does the default offload engine run it: {error}"
     cycles = batch_cycles(engine, steps, BATCH, MEMORY_LATENCY_CYCLES)
-    speed = BATCH * clock_mhz * 1e6 / cycles
+    reached = min(clock_mhz, engine.clock.mhz)
+    speed = BATCH * reached * 1e6 / cycles
     return (
         f"the offload engine of {size} runs it at about {speed:,.0f} frames a second at "
-        f"{clock_mhz:g} MHz (bitfold overlay offload)"
+        f"{reached:.4g} MHz (bitfold overlay offload)"
     )

@@ -8,13 +8,22 @@ from dataclasses import dataclass, fields, replace
 from math import inf
 from pathlib import Path
 
-from bitfold.build.compile.lowering import MAX_UNROLLED_WEIGHTS, Foldable, foldable, lower, wire
+from bitfold.build.compile.lowering import (
+    MAX_UNROLLED_CYCLES,
+    MAX_UNROLLED_WEIGHTS,
+    Foldable,
+    foldable,
+    layer_stages,
+    lower,
+    wire,
+)
 from bitfold.build.unrolled.layer import unrolled_layer
 from bitfold.models.checked import checked
 from bitfold.models.errors import FoldingError
 from bitfold.models.json_files import read_json
 from bitfold.models.network import Network
 from bitfold.models.ops import Threshold
+from bitfold.overlays.dataflow.clock import DEFAULT_CLOCK_MHZ
 from bitfold.overlays.dataflow.fold import Fold
 from bitfold.overlays.kernels import dense_layers, fuse, products
 
@@ -41,8 +50,14 @@ FINN_OTHERS = (
 """Operators of FINN whose settings are for FINN alone."""
 
 
-def for_cycles(network: Network, cycles: int, levels: int = LEVELS_A_CYCLE) -> dict[str, Fold]:
-    """The cheapest folding in which no layer takes more than `cycles` a frame.
+def for_cycles(
+    network: Network,
+    cycles: int,
+    levels: int = LEVELS_A_CYCLE,
+    clock_mhz: float = DEFAULT_CLOCK_MHZ,
+) -> dict[str, Fold]:
+    """The cheapest folding in which no layer takes more than `cycles` a frame, and every stage
+    reaches `clock_mhz`; a layer of which no fold does takes the fastest.
 
     Cheapest is the fewest products a cycle, then the fewest rows in parallel (each row needs its
     own accumulator and comparators). A layer that has to do all of them at once is unrolled, with
@@ -59,7 +74,8 @@ def for_cycles(network: Network, cycles: int, levels: int = LEVELS_A_CYCLE) -> d
                 f"{size.cycles(size.whole)} for its feature map, a window's pixel each; ask for "
                 "that many or more"
             )
-        folding[name] = min(fits, key=lambda fold: (fold.pe * fold.simd, fold.pe))
+        cheapest = sorted(fits, key=lambda fold: (fold.pe * fold.simd, fold.pe))
+        folding[name] = _reaching(network, name, cheapest, clock_mhz)
     overlay = wire(network, folding)
     if overlay.initiation_interval > cycles:
         parts = "64-bit beats" if overlay.bottleneck.endswith("port") else "classes, one a cycle"
@@ -67,19 +83,36 @@ def for_cycles(network: Network, cycles: int, levels: int = LEVELS_A_CYCLE) -> d
             f"{network.name}: {cycles} cycles a frame can't be reached: the {overlay.bottleneck} "
             f"takes {overlay.initiation_interval} for its {parts}; ask for that many or more"
         )
-    return _unroll_whole_layers(network, folding, levels)
+    return _unroll_whole_layers(network, folding, levels, clock_mhz)
 
 
-def unrolled(network: Network, levels: int = LEVELS_A_CYCLE) -> dict[str, Fold]:
-    """Every layer unrolled, with `levels` LUTs between registers: a frame each cycle."""
+def _reaching(network: Network, layer: str, folds: Sequence[Fold], clock_mhz: float) -> Fold:
+    """The first of `folds` whose stages reach `clock_mhz`, else the fastest."""
+
+    def mhz(fold: Fold) -> float:
+        return min(stage.mhz for stage in layer_stages(network, layer, fold, clock_mhz))
+
+    reaching = (fold for fold in folds if mhz(fold) >= clock_mhz)
+    return next(reaching, None) or max(folds, key=mhz)
+
+
+def unrolled(
+    network: Network, levels: int = LEVELS_A_CYCLE, clock_mhz: float = DEFAULT_CLOCK_MHZ
+) -> dict[str, Fold]:
+    """Every layer unrolled, with `levels` LUTs between registers, or as few as `clock_mhz` asks
+    for: a frame each cycle."""
     whole = {name: size.whole for name, size in foldable(network).items()}
-    return _unroll_whole_layers(network, whole, levels)
+    return _unroll_whole_layers(network, whole, levels, clock_mhz)
 
 
 def for_frames_per_second(
     network: Network, frames: float, clock_mhz: float, levels: int = LEVELS_A_CYCLE
 ) -> dict[str, Fold]:
-    """The cheapest folding that takes `frames` a second at `clock_mhz`."""
+    """The cheapest folding that takes `frames` a second at `clock_mhz`, or at the clock that it
+    reaches of that.
+
+    Raises FoldingError where none of those for a number of cycles does.
+    """
     if not (0 < frames < inf and 0 < clock_mhz < inf):
         raise FoldingError(
             f"{frames:g} frames a second at {clock_mhz:g} MHz: both must be numbers above zero"
@@ -90,16 +123,35 @@ def for_frames_per_second(
             f"{frames:g} frames a second are more than one each cycle at {clock_mhz:g} MHz; "
             f"ask for at most {clock_mhz * 1e6:g}"
         )
-    return for_cycles(network, cycles, levels)
+    fastest = 0.0
+    while cycles >= 1:
+        folding = for_cycles(network, cycles, levels, clock_mhz)
+        made = lower(network, folding, clock_mhz)
+        reached = min(clock_mhz, made.clock.mhz)
+        fastest = max(fastest, reached * 1e6 / made.initiation_interval)
+        if fastest >= frames:
+            return folding
+        # Always fewer, as what is reached is below the clock that these cycles are for.
+        cycles = min(cycles - 1, int(reached * 1e6 / frames))
+    raise FoldingError(
+        f"{network.name}: {frames:g} frames a second at {clock_mhz:g} MHz can't be reached: "
+        f"{made.clock.limited_by} allows about {made.clock.mhz:.0f} MHz, so that there are "
+        f"{fastest:,.0f}; ask for fewer"
+    )
 
 
-def for_luts(network: Network, luts: int, levels: int = LEVELS_A_CYCLE) -> dict[str, Fold]:
+def for_luts(
+    network: Network,
+    luts: int,
+    levels: int = LEVELS_A_CYCLE,
+    clock_mhz: float = DEFAULT_CLOCK_MHZ,
+) -> dict[str, Fold]:
     """The fastest folding of those for a number of cycles whose core is estimated at no more than
     `luts` LUTs."""
     smallest = None
     for cycles in reachable_cycles(network):
-        folding = for_cycles(network, cycles, levels)
-        cost = lower(network, folding).luts()
+        folding = for_cycles(network, cycles, levels, clock_mhz)
+        cost = lower(network, folding, clock_mhz).luts()
         if cost <= luts:
             return folding
         smallest = cost if smallest is None else min(smallest, cost)
@@ -109,7 +161,12 @@ def for_luts(network: Network, luts: int, levels: int = LEVELS_A_CYCLE) -> dict[
     )
 
 
-def for_reuse(network: Network, reuse: int, levels: int = LEVELS_A_CYCLE) -> dict[str, Fold]:
+def for_reuse(
+    network: Network,
+    reuse: int,
+    levels: int = LEVELS_A_CYCLE,
+    clock_mhz: float = DEFAULT_CLOCK_MHZ,
+) -> dict[str, Fold]:
     """The folding in which a multiplier does `reuse` products a frame: hls4ml's reuse factor.
 
     That is the cycles that the layer takes, for a dense one (rows / PE) * (columns / SIMD), with as
@@ -130,7 +187,7 @@ def for_reuse(network: Network, reuse: int, levels: int = LEVELS_A_CYCLE) -> dic
     for name, size in sizes.items():
         nearest = min(legal[name], key=lambda each: (abs(each - reuse), each))
         folding[name] = next(fold for fold in _folds(size) if size.cycles(fold) == nearest)
-    return _unroll_whole_layers(network, folding, levels)
+    return _unroll_whole_layers(network, folding, levels, clock_mhz)
 
 
 def legal_reuse(size: Foldable) -> list[int]:
@@ -211,7 +268,7 @@ def choose(
     reuse: int | None = None,
     file: Path | None = None,
     unroll: bool = False,
-    clock_mhz: float = 100.0,
+    clock_mhz: float = DEFAULT_CLOCK_MHZ,
     levels: int = LEVELS_A_CYCLE,
 ) -> dict[str, Fold]:
     """The folding for the one target that is given, or for DEFAULT_CYCLES.
@@ -231,28 +288,32 @@ def choose(
     if len(named) > 1:
         raise FoldingError(f"{' and '.join(named)} are targets of their own; give one of them")
     if cycles is not None:
-        return for_cycles(network, cycles, levels)
+        return for_cycles(network, cycles, levels, clock_mhz)
     if frames_per_second is not None:
         return for_frames_per_second(network, frames_per_second, clock_mhz, levels)
     if luts is not None:
-        return for_luts(network, luts, levels)
+        return for_luts(network, luts, levels, clock_mhz)
     if reuse is not None:
-        return for_reuse(network, reuse, levels)
+        return for_reuse(network, reuse, levels, clock_mhz)
     if file is not None:
         return from_json(network, file)
     if unroll:
-        return unrolled(network, levels)
+        return unrolled(network, levels, clock_mhz)
     sizes = foldable(network)
     done = sum(sizes[name].cycles(Fold(1, 1)) for name in products(network))
     cycles = max(DEFAULT_CYCLES, least_cycles(network), -(-done // DEFAULT_PRODUCTS))
-    return for_cycles(network, cycles, levels)
+    return for_cycles(network, cycles, levels, clock_mhz)
 
 
 def override(
-    network: Network, folding: dict[str, Fold], folds: Sequence[str], levels: int = LEVELS_A_CYCLE
+    network: Network,
+    folding: dict[str, Fold],
+    folds: Sequence[str],
+    levels: int = LEVELS_A_CYCLE,
+    clock_mhz: float = DEFAULT_CLOCK_MHZ,
 ) -> dict[str, Fold]:
     """`folding` with the layers in `folds` replaced, each written LAYER=PE,SIMD or LAYER=PE, or
-    LAYER=unrolled, which `levels` then pipelines, or LAYER=unrolled,CYCLES."""
+    LAYER=unrolled, which `levels` and `clock_mhz` then pipeline, or LAYER=unrolled,CYCLES."""
     changed = dict(folding)
     for text in folds:
         layer, _, factors = text.partition("=")
@@ -266,7 +327,7 @@ def override(
             changed[layer] = (
                 replace(whole, unrolled=int(more[0]))
                 if more
-                else _unrolled(network, layer, whole, levels)
+                else unroll(network, layer, levels, clock_mhz)
             )
         elif _WHOLE.fullmatch(first):
             changed[layer] = Fold(int(first), *map(int, more))
@@ -277,13 +338,13 @@ def override(
 
 
 def _unroll_whole_layers(
-    network: Network, folding: dict[str, Fold], levels: int
+    network: Network, folding: dict[str, Fold], levels: int, clock_mhz: float
 ) -> dict[str, Fold]:
     """`folding` with each Dense layer unrolled that has all its products in one cycle."""
     dense = dense_layers(network)
     sizes = foldable(network)
     return {
-        name: _unrolled(network, name, fold, levels)
+        name: unroll(network, name, levels, clock_mhz)
         if name in dense
         and fold == sizes[name].whole
         and fold.pe * fold.simd <= MAX_UNROLLED_WEIGHTS
@@ -292,20 +353,24 @@ def _unroll_whole_layers(
     }
 
 
-def unroll(network: Network, layer: str, levels: int = LEVELS_A_CYCLE) -> Fold:
-    """The fold of a Dense `layer` that is unrolled, with no more than `levels` LUTs between
-    registers."""
-    return _unrolled(network, layer, foldable(network)[layer].whole, levels)
-
-
-def _unrolled(network: Network, layer: str, whole: Fold, levels: int) -> Fold:
-    """Pipelined so that no more than `levels` LUTs lie between registers."""
+def unroll(
+    network: Network,
+    layer: str,
+    levels: int = LEVELS_A_CYCLE,
+    clock_mhz: float = DEFAULT_CLOCK_MHZ,
+) -> Fold:
+    """The fold of a Dense `layer` that is unrolled: no more than `levels` LUTs lie between
+    registers, and fewer where `clock_mhz` asks for that."""
     if levels < 1:
         raise FoldingError(f"{levels} LUTs between registers can't be; ask for 1 or more")
     kernel = next(kernel for kernel in fuse(network) if kernel.name == layer)
     # lower() refuses to unroll what is no dense layer.
-    depth = unrolled_layer(network, kernel).depth if layer in dense_layers(network) else 1
-    return replace(whole, unrolled=max(1, -(-depth // levels)))
+    dense = layer in dense_layers(network)
+    depth = unrolled_layer(network, kernel).depth if dense else 1
+    fewest, most = max(1, -(-depth // levels)), min(depth, MAX_UNROLLED_CYCLES)
+    whole = foldable(network)[layer].whole
+    folds = [replace(whole, unrolled=cycles) for cycles in range(fewest, max(fewest, most) + 1)]
+    return _reaching(network, layer, folds, clock_mhz) if dense else folds[0]
 
 
 def least_cycles(network: Network) -> int:

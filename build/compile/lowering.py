@@ -30,6 +30,7 @@ from bitfold.models.ops import (
 )
 from bitfold.models.ops.windows import NONE
 from bitfold.models.value import Value
+from bitfold.overlays.dataflow.clock import DEFAULT_CLOCK_MHZ
 from bitfold.overlays.dataflow.design import Design, Edge
 from bitfold.overlays.dataflow.fold import Fold, Folding
 from bitfold.overlays.dataflow.link import Link
@@ -58,16 +59,17 @@ MAX_UNROLLED_CYCLES = 256
 """No layer has as many LUTs one behind the other, and more registers than those are of no use."""
 
 
-def lower(network: Network, folding: Folding) -> Design:
-    """The overlay that computes `network` with `folding`.
+def lower(network: Network, folding: Folding, clock_mhz: float = DEFAULT_CLOCK_MHZ) -> Design:
+    """The overlay that computes `network` with `folding`, its dot products with as many registers
+    as `clock_mhz` asks for.
 
     Raises OverlayError for a network that no dataflow overlay can hold, FoldingError for a fold
     that is missing, unknown or does not divide its layer.
     """
-    return with_depths(wire(network, folding))
+    return with_depths(wire(network, folding, clock_mhz))
 
 
-def wire(network: Network, folding: Folding) -> Design:
+def wire(network: Network, folding: Folding, clock_mhz: float = DEFAULT_CLOCK_MHZ) -> Design:
     """The same before its memories have their depths: its stages, and so how often it takes a
     frame."""
     sizes = foldable(network)
@@ -84,7 +86,7 @@ def wire(network: Network, folding: Folding) -> Design:
             raise FoldingError(f"{kernel.name}: no PE and SIMD given; give one for every layer")
         fold = folding.get(kernel.name, Fold(1))
         _check_fold(kernel.name, fold, sizes.get(kernel.name, Foldable(1, 1)))
-        for stage, nodes in _stages(network, kernel, fold):
+        for stage, nodes in _stages(network, kernel, fold, clock_mhz):
             reads.append(_reads(kernel, nodes))
             stages.append(stage)
             constants.append(
@@ -155,6 +157,12 @@ def _windowed(network: Network, kernel: Kernel, value: Value) -> Foldable:
     return Foldable(rows // groups, columns, height * width * taps * groups, pixels * groups)
 
 
+def layer_stages(network: Network, layer: str, fold: Fold, clock_mhz: float) -> list[Stage]:
+    """The stages of one layer alone, as `lower` makes them."""
+    kernel = next(kernel for kernel in fuse(network) if kernel.name == layer)
+    return [stage for stage, _ in _stages(network, kernel, fold, clock_mhz)]
+
+
 def with_depths(design: Design) -> Design:
     """`design` with memories that are just deep enough: nothing ever waits for a place in them."""
     schedule = design.schedule
@@ -166,7 +174,9 @@ def with_depths(design: Design) -> Design:
     return replace(design, stages=stages, edges=edges)
 
 
-def _stages(network: Network, kernel: Kernel, fold: Fold) -> list[tuple[Stage, list[Node]]]:
+def _stages(
+    network: Network, kernel: Kernel, fold: Fold, clock_mhz: float
+) -> list[tuple[Stage, list[Node]]]:
     """The stages of a kernel, each with the nodes that it computes."""
     left = list(kernel.nodes)
     if kernel.part(Dense) and isinstance(left[0].op, Flatten):
@@ -185,7 +195,8 @@ def _stages(network: Network, kernel: Kernel, fold: Fold) -> list[tuple[Stage, l
                 f"{node.name}: a dataflow overlay has no stage for a {node.kind} of its own; put "
                 "it in front of a dense layer that alone reads it"
             )
-        made.append((_MAKERS[type(node.op)](network, kernel, node, fold), [node]))
+        stage = _MAKERS[type(node.op)](network, kernel, node, fold)
+        made.append((stage.for_clock(clock_mhz), [node]))
     return made
 
 
@@ -346,12 +357,14 @@ def _unrolled(network: Network, kernel: Kernel, nodes: list[Node], fold: Fold) -
             f"{dense.name}: unrolled={fold.unrolled} cycles; from 1 to {MAX_UNROLLED_CYCLES} can be"
         )
     thresholds = network.parameter(nodes[1], "thresholds") if len(nodes) > 1 else None
+    logic = unrolled_layer(network, kernel)
     return UnrolledStage(
         **_common(network, kernel, nodes, fold),
         weight=weight.encoding,
         thresholds=thresholds.values.shape if thresholds else (0, 0),
         threshold_encoding=thresholds.encoding if thresholds else Encoding.of("BINARY"),
-        luts=unrolled_layer(network, kernel).luts,
+        luts=logic.luts,
+        depth=-(-logic.depth // fold.unrolled),
     )
 
 

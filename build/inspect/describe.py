@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from bitfold.models.network import Network
-from bitfold.overlays.bundle import DataflowBundle, OffloadBundle
+from bitfold.overlays.bundle import Bundle, DataflowBundle, OffloadBundle
 from bitfold.overlays.kernels import fuse
 from bitfold.overlays.program import DESCRIPTOR_BEATS, Head, Origin, decode
 from bitfold.runtime.offload.assembler import Program
@@ -40,6 +40,7 @@ def describe_dataflow(bundle: DataflowBundle) -> dict:
             "simd": stage.fold.simd if stage.name in weights else None,
             "unrolled": stage.fold.unrolled,
             "cycles": stage.cycles,
+            "mhz_estimated": stage.mhz,
         }
         for i, stage in enumerate(design.stages)
     ]
@@ -57,9 +58,20 @@ def describe_dataflow(bundle: DataflowBundle) -> dict:
         "bottleneck": design.bottleneck,
         "latency_cycles_predicted": design.latency_cycles,
         "initiation_interval_predicted": design.initiation_interval,
-        "clock_mhz": bundle.clock_mhz,
-        "frames_per_second_predicted": bundle.clock_mhz * 1e6 / design.initiation_interval,
+        **describe_clock(bundle),
+        "frames_per_second_predicted": bundle.reached_mhz * 1e6 / design.initiation_interval,
         "luts_estimated": design.luts(),
+    }
+
+
+def describe_clock(bundle: Bundle) -> dict:
+    """The clock that was asked for, what the overlay is estimated to reach, what limits that, and
+    the clock that figures in seconds are of."""
+    return {
+        "clock_mhz": bundle.clock_mhz,
+        "mhz_estimated": bundle.clock.mhz,
+        "limited_by": bundle.clock.limited_by,
+        "reached_mhz": bundle.reached_mhz,
     }
 
 
@@ -77,7 +89,7 @@ def describe_engine(bundle: OffloadBundle) -> dict:
         "name": bundle.name,
         "overlay": bundle.kind,
         "build_id": bundle.build_id,
-        "clock_mhz": bundle.clock_mhz,
+        **describe_clock(bundle),
         "engine": asdict(bundle.engine),
     }
 

@@ -33,7 +33,7 @@ def draw(
     def points(candidates):
         return (
             [c.luts for c in candidates],
-            [clock_mhz * 1e6 / c.initiation_interval for c in candidates],
+            [c.frames_per_second for c in candidates],
         )
 
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
@@ -61,7 +61,7 @@ def draw(
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("LUTs of the core (estimated)")
-    axes.set_ylabel(f"frames a second at {clock_mhz:g} MHz")
+    axes.set_ylabel(f"frames a second at up to {clock_mhz:g} MHz")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda luts, _: f"{luts:,.0f}"))
     axes.xaxis.set_minor_formatter(NullFormatter())

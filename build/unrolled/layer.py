@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -38,12 +38,12 @@ class LayerLogic:
     logic: Logic
     outputs: tuple[Lane, ...]
 
-    @property
+    @cached_property
     def luts(self) -> int:
         """About how many 6-input LUTs it takes."""
         return round(self.logic.luts(self.outputs))
 
-    @property
+    @cached_property
     def depth(self) -> int:
         """LUTs from an input to an output, the most."""
         return max(map(self.logic.level, self.outputs))

@@ -1,9 +1,9 @@
-"""Estimates LUTs and DSPs, to choose a folding by.
+"""Estimates LUTs and block RAMs, to choose a folding by.
 
 Synthesis knows better. Here a module's LUTs are a sum of features of its structure (bits added,
 compared, stored ...), each times a coefficient. benchmarks/calibrate.py fits the coefficients to
 what Yosys makes of many cores, and writes them to calibration.json with the error on cores that it
-did not fit.
+did not fit. clock.py does the same for the clock.
 """
 
 from __future__ import annotations
@@ -29,25 +29,38 @@ Features = tuple[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """What the estimate rests on. An error is that of a whole core, as a share of its LUTs."""
+class Fit:
+    """What an estimate rests on. An error is that of designs that took no part in the fit, as a
+    share of what was measured."""
 
     coefficients: Mapping[str, Mapping[str, float]]
+    """By kind of module and feature."""
     median_error: float
     worst_error: float
-    cores: int
-    yosys: str
+    designs: int
+    tools: str
+    promised_too_much: int = 0
+    """Of the clock: how many of these designs were promised more than 1.1 times what they reach."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The fits of LUTs, of whole cores, and of the clock, of stages and whole cores."""
+
+    luts: Fit
+    clock: Fit
 
 
 @cache
 def calibration() -> Calibration:
-    return Calibration(**json.loads(CALIBRATION.read_text()))
+    said = json.loads(CALIBRATION.read_text())
+    return Calibration(luts=Fit(**said["luts"]), clock=Fit(**said["clock"]))
 
 
 def luts(features: Features) -> int:
     """The LUTs of a module with these features."""
     kind, values = features
-    coefficients = calibration().coefficients[kind]
+    coefficients = calibration().luts.coefficients[kind]
     return ceil(sum(coefficients[name] * value for name, value in values.items()))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from bitfold.models.errors import OverlayError
 from bitfold.models.ops import Op
 from bitfold.overlays.boards.chip import Chip, Resources
+from bitfold.overlays.dataflow.clock import Clock, clock_of
 from bitfold.overlays.dataflow.cost import luts
 from bitfold.overlays.dataflow.fold import Fold
 from bitfold.overlays.dataflow.link import Link
@@ -211,6 +212,12 @@ class Design:
     def dsps(self) -> int:
         """DSPs of the core, where they are allowed."""
         return sum(stage.dsps for stage in self.stages)
+
+    @cached_property
+    def clock(self) -> Clock:
+        """The clock that core and shell reach, estimated, and what limits it."""
+        paths = {stage.name: stage.path for stage in self.stages}
+        return clock_of(paths, self.luts(), self.dsps)
 
     def resources(self, chip: Chip) -> Resources:
         """What core and shell take of `chip`, estimated: LUTs, block RAMs and DSPs."""

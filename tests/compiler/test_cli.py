@@ -92,7 +92,9 @@ def test_compile_and_inspect_describe_the_bundle(made, tmp_path):
     assert compiled["weight_bits"] == 4 * 64 + 64 * 32 + 32 * 32 + 32 * 3
     assert compiled["latency_cycles_predicted"] == bundle.design.latency_cycles
     assert compiled["initiation_interval_predicted"] == bundle.design.initiation_interval == 128
-    assert compiled["frames_per_second_predicted"] == 100e6 / 128
+    assert compiled["frames_per_second_predicted"] == compiled["reached_mhz"] * 1e6 / 128
+    assert compiled["reached_mhz"] == min(100, compiled["mhz_estimated"])
+    assert f"{compiled['limited_by']} allows about" in text
     matrices = [stage for stage in compiled["stages"] if stage["kind"] == "matrix"]
     assert [(stage["in"], stage["out"]) for stage in matrices] == [
         (4, 64),

@@ -12,6 +12,7 @@ from bitfold.build.compile.fitting import check_fit
 from bitfold.build.compile.folding import for_cycles
 from bitfold.build.compile.lowering import lower
 from bitfold.build.implement.synthesis import synthesise
+from bitfold.build.inspect.explore import explore
 from bitfold.models.encoding import Encoding
 from bitfold.models.errors import OverlayError
 from bitfold.models.network import Network
@@ -73,6 +74,35 @@ def test_compile_refuses_what_is_too_large_and_makes_it_by_force(tmp_path, monke
     assert not (tmp_path / "large.bundle").exists()
     assert "of 53,200 LUTs" in works("compile", "large.network", "--cycles", "128", "--force")
     assert (tmp_path / "large.bundle").exists()
+
+
+def test_a_bundle_that_does_not_fit_is_neither_synthesised_nor_given_to_vivado(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "large.network").mkdir()
+    dense(256, 2048).save(tmp_path / "large.network")
+    works("compile", "large.network", "--cycles", "128", "--force")
+    for command in (("synth", "--no-timing"), ("bitstream", "--board", "pynq-z2")):
+        said = fails(command[0], "large.bundle", *command[1:])
+        assert "large: does not fit a xc7z020: it takes about" in said
+        assert "--cycles" in said and "--force" in said
+    assert not (tmp_path / "large-pynq-z2.vivado").exists()
+    works("bitstream", "large.bundle", "--board", "pynq-z2", "--force")
+    assert (tmp_path / "large-pynq-z2.vivado").exists()
+
+
+def test_the_front_of_an_exploration_has_only_what_fits_unless_by_force():
+    network = dense(16, 64)
+    every = explore(network, chip=chip(10**6), force=True)
+    sizes = sorted(lower(network, c.folding).resources(chip(10**6)).luts for c in every.front)
+    limit = chip(sizes[len(sizes) // 2])
+    small = explore(network, chip=limit)
+    assert 0 < len(small.front) < len(every.front)
+    assert all(c.fits for c in small.front) and not all(c.fits for c in small.candidates)
+    assert len(explore(network, chip=limit, force=True).front) > len(small.front)
+    with pytest.raises(OverlayError, match="no folding does"):
+        explore(network, chip=chip(10))
 
 
 def test_multipliers_beyond_the_dsps_of_a_chip_are_counted_as_logic():

@@ -468,3 +468,45 @@ def test_a_depthwise_layer_is_folded_by_its_channels_alone():
         "VVAU_0": {"PE": 3, "SIMD": 1},
     }
     assert lower(network, {"n0": Fold(3)}).initiation_interval == 9 * 9 * 2
+
+
+EIGHT_BITS = random_network(
+    Shape((64, 64, 8), ("UINT8", "UINT4"), ("INT8", "INT4"), None, False, False), 3
+)
+
+
+@pytest.mark.parametrize("clock", [50, 100, 150])
+def test_every_stage_of_the_folding_found_reaches_the_clock_or_no_fold_of_its_layer_does(clock):
+    network = EIGHT_BITS
+    chosen = folding.for_cycles(network, 64, clock_mhz=clock)
+    for name, (rows, columns) in foldable(network).items():
+        others = [
+            Fold(pe, simd)
+            for pe, simd in product(divisors(rows), divisors(columns))
+            if rows // pe * (columns // simd) <= 64
+        ]
+
+        def mhz(fold, name=name):
+            made = lower(network, {**chosen, name: fold}, clock)
+            return min(stage.mhz for stage in made.stages if stage.layer == name)
+
+        assert mhz(chosen[name]) >= min(clock, max(map(mhz, others)))
+
+
+def test_a_faster_clock_takes_more_registers_and_a_later_first_frame():
+    network = EIGHT_BITS
+    folds = {"fc0": Fold(1, 64), "fc1": Fold(1, 8)}
+    slow, fast = (lower(network, folds, clock) for clock in (50, 400))
+    assert fast.clock.mhz >= slow.clock.mhz
+    assert min(stage.mhz for stage in fast.stages) > min(stage.mhz for stage in slow.stages)
+    assert fast.latency_cycles > slow.latency_cycles
+    assert fast.initiation_interval == slow.initiation_interval
+
+
+def test_a_frame_rate_at_a_clock_that_is_not_reached_takes_fewer_cycles_a_frame():
+    frames, asked = 1e6, 1000.0
+    made = lower(SMALL, folding.for_frames_per_second(SMALL, frames, asked), asked)
+    assert made.clock.mhz < asked
+    assert made.clock.mhz * 1e6 / made.initiation_interval >= frames
+    with pytest.raises(FoldingError, match=r"can't be reached: .* allows about \d+ MHz"):
+        folding.for_frames_per_second(SMALL, 900e6, asked)

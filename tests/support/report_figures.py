@@ -24,7 +24,8 @@ def check_figures(figures, report: dict) -> None:
 def paths_that_have_to_be_shown(report: dict) -> set[str]:
     """All that a reader comes for."""
     paths = {f"summary.{key}" for key, value in report["summary"].items() if value is not None}
-    paths |= {f"cycles.{key}" for key in ("latency_us", "frames_per_second", "clock_mhz")}
+    paths |= {f"cycles.{key}" for key in ("latency_us", "frames_per_second")}
+    paths |= {f"cycles.{key}" for key in ("reached_mhz", "mhz_estimated")}
     for key in ("latency_cycles", "initiation_interval", "cycles"):
         paths |= {f"cycles.{key}", f"cycles.predicted.{key}"}
     for i, stage in enumerate(report["stages"]):

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bitfold.build.cli import console
-from bitfold.overlays.boards.system import BOARDS
+from bitfold.overlays.boards.system import BOARDS, System
 
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -34,8 +34,9 @@ EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     metavar="FILE.bit FILE.hwh",
     help="Add a bitstream that Vivado made elsewhere from this project.",
 )
+@click.option("--force", is_flag=True, help="Go on though it does not fit the board's chip.")
 @console.trust_rtl_option
-def bitstream(bundle, board, output, vivado, files, trust_rtl) -> dict:
+def bitstream(bundle, board, output, vivado, files, force, trust_rtl) -> dict:
     """Make a bitstream for BUNDLE and keep it in there.
 
     Writes a folder with all that Vivado needs (2020.2 or newer, with Zynq-7000) and runs it where
@@ -46,6 +47,7 @@ def bitstream(bundle, board, output, vivado, files, trust_rtl) -> dict:
     bitfold bitstream iris.bundle --board pynq-z2
     bitfold bitstream iris.bundle --board pynq-z2 --add bitfold.bit bitfold.hwh
     """
+    from bitfold.build.compile.fitting import check_bundle
     from bitfold.build.implement.vivado import (
         COMMAND,
         find_vivado,
@@ -61,6 +63,8 @@ def bitstream(bundle, board, output, vivado, files, trust_rtl) -> dict:
         raise BundleError(f"{bundle}: a bitstream can't be added to a zip; unpack it first")
     if files:
         return _kept(keep_bitstream(loaded, board, *files), board)
+    if not force:
+        check_bundle(loaded, System.of(loaded, board).board.chip)
     executable = find_vivado(vivado)
     folder = output or Path(f"{bundle.resolve().name.removesuffix('.bundle')}-{board}.vivado")
     write_project(loaded, board, folder)

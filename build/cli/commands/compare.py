@@ -57,7 +57,7 @@ def _compare(name: str, dataflow, offload) -> dict:
 
     network = Bundle.load(dataflow.bundle).network
     image_bytes, load_cycles, write_seconds = _reload(network, Bundle.load(offload.bundle))
-    clock_mhz = Bundle.load(offload.bundle).clock_mhz
+    clock_mhz = Bundle.load(offload.bundle).reached_mhz
     return {
         "network": name,
         "accuracy": dataflow.accuracy,

@@ -46,7 +46,7 @@ def folding_options(function: Callable) -> Callable:
             type=click.IntRange(min=1),
             default=folding.LEVELS_A_CYCLE,
             show_default=True,
-            help="LUTs between registers of an unrolled layer.",
+            help="LUTs between registers of an unrolled layer, at most; fewer where --clock asks.",
         ),
         click.option(
             "--folding",
@@ -69,6 +69,20 @@ def folding_options(function: Callable) -> Callable:
             show_default=True,
             help="Clock in MHz.",
         ),
+    )(function)
+
+
+def board_options(function: Callable) -> Callable:
+    """Adds the board whose chip an overlay has to fit, and what lets it not fit."""
+    return _options(
+        click.option(
+            "--board",
+            type=click.Choice(tuple(BOARDS)),
+            default="pynq-z2",
+            show_default=True,
+            help="The board whose chip it has to fit.",
+        ),
+        click.option("--force", is_flag=True, help="Go on though it does not fit."),
     )(function)
 
 
@@ -139,7 +153,7 @@ def fold(
             if taken != reuse:
                 legal = ", ".join(map(str, folding.legal_reuse(rows, columns)))
                 console.out.print(f"{name}: reuse {taken} in place of {reuse}; it can have {legal}")
-    return folding.override(network, chosen, folds, levels)
+    return folding.override(network, chosen, folds, levels, clock_mhz)
 
 
 def check(network: Network, qonnx: Path, samples: np.ndarray) -> None:
@@ -176,14 +190,7 @@ def check(network: Network, qonnx: Path, samples: np.ndarray) -> None:
 @click.option(
     "--no-check", is_flag=True, help="Skip the comparison with the QONNX file on random samples."
 )
-@click.option(
-    "--board",
-    type=click.Choice(tuple(BOARDS)),
-    default="pynq-z2",
-    show_default=True,
-    help="The board whose chip it has to fit.",
-)
-@click.option("--force", is_flag=True, help="Make it though it does not fit.")
+@board_options
 def compile_qonnx(
     qonnx,
     output,
@@ -222,7 +229,7 @@ def compile_qonnx(
         samples = random_samples(network, 100)
         network = HEADS[head](network)
         changed = network.changed_classes(network.quantize(samples))
-        design = lower(network, fold(network, clock_mhz=clock_mhz, **target))
+        design = lower(network, fold(network, clock_mhz=clock_mhz, **target), clock_mhz)
         chip = BOARDS[board].chip
         if not force:
             from bitfold.build.compile.fitting import check_fit

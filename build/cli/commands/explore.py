@@ -10,8 +10,10 @@ from pathlib import Path
 import click
 
 from bitfold.build.cli import console
+from bitfold.build.cli.commands.compile import board_options
 from bitfold.models.errors import ToolError
 from bitfold.models.files import whole_file
+from bitfold.overlays.boards.system import BOARDS
 
 
 @click.argument("network", type=click.Path(path_type=Path))
@@ -32,7 +34,7 @@ from bitfold.models.files import whole_file
 @click.option(
     "--levels",
     type=click.IntRange(min=1),
-    help="LUTs between two registers of an unrolled layer: fewer are faster, and more cycles.",
+    help="LUTs between two registers of an unrolled layer, at most; fewer where --clock asks.",
 )
 @click.option(
     "--picture",
@@ -43,9 +45,11 @@ from bitfold.models.files import whole_file
     "--output",
     "-o",
     type=console.OUTPUT_FILE,
-    help="Write the folding of the smallest one here, for `bitfold compile --folding`.",
+    help="Write the folding of the smallest one here, for `bitfold compile --folding` with the "
+    "same --clock.",
 )
-def explore(network, max_luts, min_fps, clock_mhz, levels, picture, output) -> dict:
+@board_options
+def explore(network, max_luts, min_fps, clock_mhz, levels, picture, output, board, force) -> dict:
     """Search the foldings of NETWORK for those that no other beats.
 
     NETWORK is a QONNX file, or a dataflow bundle. Shown are those that no other beats in all of
@@ -73,18 +77,24 @@ def explore(network, max_luts, min_fps, clock_mhz, levels, picture, output) -> d
         result = search(
             found,
             levels or folding.LEVELS_A_CYCLE,
+            clock_mhz,
+            BOARDS[board].chip,
+            force,
             lambda done, of: say(f"folding {done} of {of}"),
         )
-        kept = result.within(max_luts or inf, clock_mhz * 1e6 / (min_fps or 1e-9))
-    fitted = calibration()
+        kept = result.within(max_luts or inf, min_fps or 0)
+    fitted, clock = calibration().luts, calibration().clock
     description = {
         "network": found.name,
         "clock_mhz": clock_mhz,
         "tried": len(result.candidates),
-        "front": [_describe(c, clock_mhz, c in kept) for c in result.front],
+        "front": [_describe(c, c in kept) for c in result.front],
         "luts_error_median": fitted.median_error,
         "luts_error_worst": fitted.worst_error,
-        "calibrated_on": {"cores": fitted.cores, "yosys": fitted.yosys},
+        "calibrated_on": {"cores": fitted.designs, "tools": fitted.tools},
+        "clock_error_median": clock.median_error,
+        "clock_error_worst": clock.worst_error,
+        "clock_calibrated_on": {"designs": clock.designs, "tools": clock.tools},
     }
     _show(description)
     if output:
@@ -110,13 +120,16 @@ def explore(network, max_luts, min_fps, clock_mhz, levels, picture, output) -> d
     return description
 
 
-def _describe(candidate, clock_mhz: float, kept: bool) -> dict:
+def _describe(candidate, kept: bool) -> dict:
     return {
         "luts_estimated": candidate.luts,
         "dsps_estimated": candidate.dsps,
         "latency_cycles_predicted": candidate.latency_cycles,
         "initiation_interval_predicted": candidate.initiation_interval,
-        "frames_per_second_predicted": clock_mhz * 1e6 / candidate.initiation_interval,
+        "mhz_estimated": candidate.clock.mhz,
+        "limited_by": candidate.clock.limited_by,
+        "reached_mhz": candidate.clock_mhz,
+        "frames_per_second_predicted": candidate.frames_per_second,
         "within_limits": kept,
         "folding": _folding(candidate),
     }
@@ -133,7 +146,9 @@ def _folding(candidate) -> dict:
 
 def _show(description: dict) -> None:
     table = console.table(
-        *map(console.numbers, ("LUTs", "DSPs", "latency", "interval", "frames/s")), "PE x SIMD"
+        *map(console.numbers, ("LUTs", "DSPs", "latency", "interval", "MHz", "frames/s")),
+        "limited by",
+        "PE x SIMD",
     )
     for point in description["front"]:
         if not point["within_limits"]:
@@ -147,7 +162,9 @@ def _show(description: dict) -> None:
             f"{point['dsps_estimated']:,}",
             f"{point['latency_cycles_predicted']:,}",
             f"{point['initiation_interval_predicted']:,}",
+            f"{point['reached_mhz']:.0f}",
             f"{point['frames_per_second_predicted']:,.0f}",
+            point["limited_by"],
             " ".join(folds),
         )
     kept = sum(point["within_limits"] for point in description["front"])
@@ -163,10 +180,12 @@ def _show(description: dict) -> None:
 
 
 def _note(description: dict) -> str:
-    fitted = description["calibrated_on"]
+    fitted, clock = description["calibrated_on"], description["clock_calibrated_on"]
     return (
         f"LUTs: estimated, off by {description['luts_error_median']:.0%} in the median and "
-        f"{description['luts_error_worst']:.0%} at worst, on {fitted['cores']} cores"
+        f"{description['luts_error_worst']:.0%} at worst, on {fitted['cores']} cores\n"
+        f"MHz: estimated for ECP5, off by {description['clock_error_median']:.0%} in the median "
+        f"and {description['clock_error_worst']:.0%} at worst, on {clock['designs']} designs"
     )
 
 

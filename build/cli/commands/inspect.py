@@ -96,15 +96,23 @@ def show(description: dict) -> None:
         f"latency {description['latency_cycles_predicted']} cycles; initiation interval "
         f"{description['initiation_interval_predicted']}, set by {description['bottleneck']}"
     )
-    console.out.print(
-        f"{description['frames_per_second_predicted']:,.0f} frames a second at "
-        f"{description['clock_mhz']:g} MHz"
-    )
+    speed = f"{description['frames_per_second_predicted']:,.0f} frames a second"
+    console.out.print(f"{speed} at {_clock(description)}", soft_wrap=True)
     console.out.print(
         f"{description['weight_bits']:,} weight bits; core about {description['luts_estimated']:,} "
         "LUTs (estimated, not synthesised)"
     )
     console.out.print(f"build {description['build_id']}, network {description['network_id']}")
+
+
+def _clock(description: dict) -> str:
+    """The clock that is reached, and what limits it."""
+    reached, asked = description["reached_mhz"], description["clock_mhz"]
+    about = f"about {description['mhz_estimated']:.0f} (estimated, for ECP5)"
+    limit = f"{description['limited_by']} allows {about}"
+    if reached < asked:
+        return f"{reached:.0f} MHz; {asked:g} were asked for, but {limit}"
+    return f"{reached:g} MHz; {limit}"
 
 
 def _show_host(host: dict[str, list[str]]) -> None:
@@ -121,7 +129,7 @@ def show_engine(description: dict) -> None:
         console.styled(
             (description["name"], "bold"),
             f" · {engine['rows'] * engine['lanes']:,} one-bit products a cycle at "
-            f"{description['clock_mhz']:g} MHz",
+            f"{_clock(description)}",
         )
     )
     console.out.print(

@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from bitfold.build.cli import console
-from bitfold.build.cli.commands.compile import check, fold, folding_options
+from bitfold.build.cli.commands.compile import board_options, check, fold, folding_options
 from bitfold.build.cli.commands.run import show
 from bitfold.build.cli.commands.train import train_and_show
 from bitfold.build.workflows.run import run_rows
 from bitfold.build.workflows.samples import Samples
 from bitfold.models.quantization import QUANTIZATIONS
 from bitfold.models.zoo import ANY_TABLE
+from bitfold.overlays.boards.system import BOARDS
 
 
 @click.argument("data", metavar="DATA.csv", type=click.Path(dir_okay=False, path_type=Path))
@@ -44,7 +45,8 @@ from bitfold.models.zoo import ANY_TABLE
     help="The bundle; default DATA.bundle. Checkpoint and QONNX file stay beside it.",
 )
 @folding_options
-def make(data, label, quantization, seed, steps, output, clock_mhz, **target) -> dict:
+@board_options
+def make(data, label, quantization, seed, steps, output, clock_mhz, board, force, **target) -> dict:
     """Make an overlay from DATA.csv, and run every row.
 
     The same as `bitfold train`, `export`, `compile` and `run`, one after the other: the rows go
@@ -68,15 +70,19 @@ def make(data, label, quantization, seed, steps, output, clock_mhz, **target) ->
         save_checkpoint(model, checkpoint)
         export_qonnx(model, qonnx, rows.features)
         say("loading FINN's passes")
-        from bitfold.build.compile.compiler import compile_dataflow
+        from bitfold.build.compile.compiler import bundle_design
+        from bitfold.build.compile.fitting import check_fit
+        from bitfold.build.compile.lowering import lower
         from bitfold.build.frontend import read_qonnx
         from bitfold.runtime.library import Library
 
         network = read_qonnx(qonnx, progress=say)
         say("comparing with the QONNX file")
         check(network, qonnx, rows.features)
-        chosen = fold(network, clock_mhz=clock_mhz, **target)
-        bundle = compile_dataflow(network, chosen, output, clock_mhz)
+        design = lower(network, fold(network, clock_mhz=clock_mhz, **target), clock_mhz)
+        if not force:
+            check_fit(network, design, BOARDS[board].chip, clock_mhz)
+        bundle = bundle_design(network, design, output, clock_mhz)
         samples = Samples(rows.features, labels=rows.labels)
         result, _ = run_rows(Library(bundle), network, samples, say)
     console.out.print(f"all {len(rows)} rows, those that it was trained on among them:")

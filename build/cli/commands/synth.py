@@ -10,7 +10,9 @@ from pathlib import Path
 import click
 
 from bitfold.build.cli import console
+from bitfold.build.cli.commands.compile import board_options
 from bitfold.models.files import whole_file
+from bitfold.overlays.boards.system import BOARDS
 
 
 @click.argument("bundle", type=click.Path(path_type=Path))
@@ -43,11 +45,22 @@ from bitfold.models.files import whole_file
     type=click.Path(dir_okay=False, path_type=Path),
     help="A native Yosys to use instead of the packaged one.",
 )
+@board_options
 @console.trust_rtl_option
 def synth(
-    bundle, core_only, no_timing, seeds, no_dsp, netlist, verified, yosys_program, trust_rtl
+    bundle,
+    core_only,
+    no_timing,
+    seeds,
+    no_dsp,
+    netlist,
+    verified,
+    yosys_program,
+    board,
+    force,
+    trust_rtl,
 ) -> dict:
-    """Synthesise BUNDLE with Yosys, for the chip of the Pynq-Z1 and Z2.
+    """Synthesise BUNDLE with Yosys, for the chip of the board.
 
     Shows LUTs, flip-flops, block RAM, DSPs and carry chains of each part, and the frequency that
     it reaches by itself on an open fabric (Lattice ECP5), placed and routed with nextpnr; then
@@ -60,6 +73,7 @@ def synth(
     bitfold synth iris.bundle --seeds 3
     bitfold synth iris.bundle --verify 1000
     """
+    from bitfold.build.compile.fitting import check_bundle
     from bitfold.build.implement.synthesis import synthesise_bundle
     from bitfold.build.implement.synthesis.timing import time_overlay
     from bitfold.models.errors import ToolError
@@ -68,6 +82,8 @@ def synth(
     loaded = Bundle.load(bundle, trust_rtl=trust_rtl)
     if verified and (core_only or not isinstance(loaded, DataflowBundle)):
         raise click.UsageError("--verify is for a whole dataflow overlay, with its shell")
+    if not force:
+        check_bundle(loaded, BOARDS[board].chip)
     with console.steps(loaded.name) as say:
         options = ("-nodsp",) if no_dsp else ()
         more = {"yosys_program": yosys_program, "progress": say}

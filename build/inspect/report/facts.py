@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bitfold.build.implement.synthesis.timing import Timing
-from bitfold.build.inspect.describe import describe_dataflow, describe_engine, describe_host
+from bitfold.build.inspect.describe import (
+    describe_clock,
+    describe_dataflow,
+    describe_engine,
+    describe_host,
+)
 from bitfold.build.inspect.report.timeline import dataflow_timeline, offload_timeline
 from bitfold.models.checked import checked
 from bitfold.models.cross_validation import CrossValidation, look_up
@@ -221,7 +226,7 @@ def describe_resources(bundle: Bundle, synthesis: dict | None) -> dict:
 
 
 def _estimate(bundle: DataflowBundle) -> dict:
-    design, fitted = bundle.design, calibration()
+    design, fitted = bundle.design, calibration().luts
     by_layer = design.luts_by_stage()
     return {
         "luts": sum(by_layer.values()),
@@ -229,7 +234,7 @@ def _estimate(bundle: DataflowBundle) -> dict:
         "luts_by_layer": by_layer,
         "error_median": fitted.median_error,
         "error_worst": fitted.worst_error,
-        "cores": fitted.cores,
+        "cores": fitted.designs,
     }
 
 
@@ -247,7 +252,7 @@ def _synthesised_parts(synthesis: dict) -> list[dict]:
     return [{"part": name, "luts": number} for name, number in luts.items() if number]
 
 
-def describe_cycles(run: dict, clock_mhz: float) -> dict:
+def describe_cycles(run: dict, bundle: Bundle) -> dict:
     """Latency and throughput of `run`, what `bitfold run` says: measured if it was, else
     predicted."""
     measured = run["latency_cycles"] is not None
@@ -258,12 +263,12 @@ def describe_cycles(run: dict, clock_mhz: float) -> dict:
         taken["initiation_interval"] = predicted["initiation_interval"]
     return {
         "how": "measured on the RTL" if measured else "predicted",
-        "clock_mhz": clock_mhz,
+        **describe_clock(bundle),
         "frames": run["samples"],
         **taken,
         "predicted": predicted,
-        "latency_us": taken["latency_cycles"] / clock_mhz,
-        "frames_per_second": clock_mhz * 1e6 / taken["initiation_interval"],
+        "latency_us": taken["latency_cycles"] / bundle.reached_mhz,
+        "frames_per_second": bundle.reached_mhz * 1e6 / taken["initiation_interval"],
     }
 
 
@@ -369,7 +374,7 @@ def describe(
             "stages": len(stages),
             "mismatches": wrong,
         },
-        "cycles": describe_cycles(rtl or functional, bundle.clock_mhz),
+        "cycles": describe_cycles(rtl or functional, bundle),
         "host": describe_host(network),
         "layers": describe_layers(bundle, network),
         "timeline": _counted(timeline, rtl),

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bitfold.build.compile.compiler import DEFAULT_CLOCK_MHZ
 from bitfold.build.compile.passes.head import head_of
 from bitfold.models.network import Network
 from bitfold.models.zoo import TOPOLOGIES
 from bitfold.overlays.bundle import Bundle, DataflowBundle
+from bitfold.overlays.dataflow.clock import DEFAULT_CLOCK_MHZ
 from bitfold.overlays.dataflow.fold import Fold
 from bitfold.overlays.offload import Engine
 

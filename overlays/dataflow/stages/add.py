@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
+from math import log2
 
 import numpy as np
 
@@ -35,6 +36,10 @@ class AddStage(Stage):
             "INPUT_ENCODING": packed([encoding_code(value.encoding) for value in self.inputs]),
             "OUTPUT_BITS": self.output.encoding.bits,
         }
+
+    @property
+    def path(self):
+        return "joined", {"one": 1, "bits": self.output.encoding.bits, "rows": log2(self.fold.pe)}
 
     def features(self, dsps: bool):
         added = self.fold.pe * self.output.encoding.bits * (len(self.inputs) - 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, log2
 
 import numpy as np
 
@@ -42,6 +42,11 @@ class ArgMaxStage(Stage):
             "OUTPUT_BITS": self.output.encoding.bits,
             "ROUNDS": self.rounds,
         }
+
+    @property
+    def path(self):
+        compared = self.input.encoding.bits * self.rounds
+        return "argmax", {"one": 1, "compared": compared, "rows": log2(self.fold.pe)}
 
     def features(self, dsps: bool):
         return "argmax", {"one": 1, "compared": self.fold.pe * self.input.encoding.bits}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log2
 
 import numpy as np
 
@@ -46,6 +47,10 @@ class ConcatenateStage(Stage):
             "OUTPUT_BITS": self.output.encoding.bits,
             "OUTPUT_ENCODING": encoding_code(self.output.encoding),
         }
+
+    @property
+    def path(self):
+        return "joined", {"one": 1, "bits": self.output.encoding.bits, "rows": log2(self.fold.pe)}
 
     def features(self, dsps: bool):
         chosen = self.fold.pe * self.output.encoding.bits * (len(self.inputs) - 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log2
 
 import numpy as np
@@ -11,6 +11,7 @@ from bitfold.models.encoding import Encoding
 from bitfold.models.ops import Dense
 from bitfold.overlays.dataflow.cost import in_block_ram, memory_luts, ramb18, table_luts
 from bitfold.overlays.dataflow.images import Image
+from bitfold.overlays.dataflow.pipelining import MORE_REGISTERS, dot_product_depth
 from bitfold.overlays.dataflow.stages.stage import Moves, Stage, encoding_code
 from bitfold.overlays.dataflow.times import one_a_cycle
 
@@ -144,6 +145,25 @@ class MatrixStage(Stage):
             "buffer": memory_luts(simd * x, self.synapse_fold) if buffered else 0,
             "chosen": simd * x if buffered else 0,
         }
+
+    @property
+    def path(self):
+        x, w = self.input.encoding, self.weight
+        depth = dot_product_depth(self.fold.simd, x, w, self.multipliers, self.registers)
+        return "multiplied" if self.multipliers else "counted", {
+            "one": 1,
+            "depth": depth,
+            "bits": self.output.encoding.bits,
+            "size": log2(self.fold.pe * self.fold.simd * x.bits * w.bits),
+            "block_ram": self.in_block_ram,
+        }
+
+    def for_clock(self, clock_mhz: float) -> MatrixStage:
+        tried = [
+            replace(self, registers=self.registers + more) for more in range(MORE_REGISTERS + 1)
+        ]
+        reaching = (stage for stage in tried if stage.mhz >= clock_mhz)
+        return next(reaching, None) or max(tried, key=lambda stage: stage.mhz)
 
     @property
     def dsps(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import log2
 
 import numpy as np
 
@@ -67,6 +68,10 @@ class PoolingStage(Stage):
             "INPUT_ENCODING": encoding_code(self.input.encoding),
             "OUTPUT_BITS": self.output.encoding.bits,
         }
+
+    @property
+    def path(self):
+        return "joined", {"one": 1, "bits": self.output.encoding.bits, "rows": log2(self.fold.pe)}
 
     def features(self, dsps: bool):
         return "argmax", {"one": 1, "compared": self.fold.pe * self.output.encoding.bits}

@@ -45,6 +45,10 @@ class SoftmaxStage(Stage):
             "PLAIN": int(self.plain),
         }
 
+    @property
+    def path(self):
+        return "softmax", {"one": 1, "score_bits": self.input.encoding.bits}
+
     def features(self, dsps: bool):
         places, bits = 1 << (self.rows + 1).bit_length(), self.input.encoding.bits
         return "softmax_plain" if self.plain else "softmax", {

@@ -12,6 +12,7 @@ from bitfold.models.encoding import Encoding
 from bitfold.models.errors import OverlayError
 from bitfold.models.ops import Op
 from bitfold.models.value import Value
+from bitfold.overlays.dataflow.clock import path_ns
 from bitfold.overlays.dataflow.cost import Features
 from bitfold.overlays.dataflow.fold import Fold
 from bitfold.overlays.dataflow.images import Image
@@ -153,6 +154,21 @@ class Stage:
     def features(self, dsps: bool) -> Features:
         """What its LUTs are estimated by; with `dsps`, multipliers are where Yosys puts them."""
         raise NotImplementedError
+
+    @property
+    def path(self) -> Features:
+        """What its longest path between two registers is estimated by."""
+        raise NotImplementedError
+
+    @property
+    def mhz(self) -> float:
+        """The clock that it reaches by itself, estimated."""
+        return 1000 / path_ns(self.path)
+
+    def for_clock(self, clock_mhz: float) -> Stage:
+        """It with as many registers as `clock_mhz` asks for, where it has a choice; where none
+        reaches that, as fast as it can be."""
+        return self
 
     @property
     def ramb18(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log2
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from bitfold.models.encoding import Encoding
 from bitfold.overlays.dataflow.cost import table_luts
 from bitfold.overlays.dataflow.images import Image
 from bitfold.overlays.dataflow.stages.stage import Stage, encoding_code
+
+SHALLOW_WORDS = 128
+"""A table of as many words is read as fast as a smaller one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +89,15 @@ class ThresholdStage(Stage):
         by_level = np.empty_like(tree)
         by_level[:, self._level_of_node] = tree[:, 1:]
         return by_level[:, 1 : self.levels + 1]
+
+    @property
+    def path(self):
+        return "threshold", {
+            "one": 1,
+            "compared": self.threshold_encoding.bits,
+            "words": log2(max(1, (self._folds << self.level_bits) / SHALLOW_WORDS)),
+            "rows": log2(self.fold.pe),
+        }
 
     def features(self, dsps: bool):
         pe, bits = self.fold.pe, self.input.encoding.bits + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log2
 
 import numpy as np
 
@@ -15,7 +16,8 @@ from bitfold.overlays.dataflow.stages.stage import Stage
 class UnrolledStage(Stage):
     """A module of its own, made for its weights: it takes a frame a beat.
 
-    `luts` is what its netlist asks for. Its images are read by no module: they say what the logic
+    `luts` is what its netlist asks for, of which at most `depth` lie one behind the other between
+    two registers. Its images are read by no module: they say what the logic
     was made of. `thresholds`: (rows, levels) of the constants, (0, 0) where it has none.
     """
 
@@ -23,6 +25,7 @@ class UnrolledStage(Stage):
     thresholds: tuple[int, int]
     threshold_encoding: Encoding
     luts: int
+    depth: int
 
     module = "unrolled"
     whole_frames = True
@@ -51,6 +54,10 @@ class UnrolledStage(Stage):
 
     def decode(self, role: str, words: np.ndarray) -> np.ndarray:
         return words
+
+    @property
+    def path(self):
+        return "unrolled", {"one": 1, "depth": self.depth, "size": log2(1 + self.luts)}
 
     def features(self, dsps: bool):
         return "unrolled", {"one": 1, "counted": self.luts}
