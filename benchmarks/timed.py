@@ -91,8 +91,8 @@ pipelining.py asks for."""
 ANY_CLOCK = 1.0
 """MHz: what the designs are depends on no estimate of a clock."""
 
-ENGINES = (Engine(rows=16), Engine(rows=8))
-"""Larger ones take nextpnr hours."""
+ENGINE = Engine(rows=16)
+"""A larger one takes nextpnr hours."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +124,7 @@ def timed() -> Iterator[Timed]:
     for stage, name in (*_dot_products(), *_others()):
         yield Timed(name, stage.path, 1000 / time_stage(stage).mhz)
     yield _shell()
-    for engine in ENGINES:
-        yield _engine(engine)
+    yield _engine(ENGINE)
 
 
 def _core(name: str, network: Network, folds: Folding) -> Iterator[Timed]:

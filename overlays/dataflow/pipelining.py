@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from math import log2
 
 from bitfold.models.encoding import Encoding
 
@@ -33,6 +34,11 @@ LUT_WORDS = 128
 def read_cycles(words: int) -> int:
     """From an address to its word, which then has a cycle of its own."""
     return 1 if words <= LUT_WORDS else 2
+
+
+def table_depth(words: int) -> float:
+    """How much deeper a table of `words` in LUTs is than one of LUT_WORDS: a LUT chooses of two."""
+    return log2(max(1, words / LUT_WORDS))
 
 
 def multiplies(x: Encoding, w: Encoding) -> bool:

@@ -195,7 +195,7 @@ def test_compile_takes_foldings_and_targets(here):
     finn = {f"MVAU_hls_{i}": {"PE": 1, "SIMD": 4} for i in range(4)}
     Path("finn.json").write_text(json.dumps({"Defaults": {}, **finn}))
     assert set(folds("--folding", "finn.json").values()) == {(1, 4)}
-    assert folds("--fps", "1e6", "--clock", 200) == folds("--cycles", 200)
+    assert folds("--fps", "4e5", "--clock", 80) == folds("--cycles", 200)
     works("compile", "net.onnx", "--no-check", "--luts", 600, "--json", "c.json")
     assert read(here / "c.json")["luts_estimated"] <= 600
 

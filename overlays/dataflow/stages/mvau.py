@@ -11,7 +11,7 @@ from bitfold.models.encoding import Encoding
 from bitfold.models.ops import Dense
 from bitfold.overlays.dataflow.cost import in_block_ram, memory_luts, ramb18, table_luts
 from bitfold.overlays.dataflow.images import Image
-from bitfold.overlays.dataflow.pipelining import MORE_REGISTERS, dot_product_depth
+from bitfold.overlays.dataflow.pipelining import MORE_REGISTERS, dot_product_depth, table_depth
 from bitfold.overlays.dataflow.stages.stage import Moves, Stage, encoding_code
 from bitfold.overlays.dataflow.times import one_a_cycle
 
@@ -155,6 +155,7 @@ class MatrixStage(Stage):
             "depth": depth,
             "bits": self.output.encoding.bits,
             "size": log2(self.fold.pe * self.fold.simd * x.bits * w.bits),
+            "words": 0 if self.in_block_ram else table_depth(self.images["weights"].words),
             "block_ram": self.in_block_ram,
         }
 

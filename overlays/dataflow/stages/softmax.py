@@ -47,7 +47,11 @@ class SoftmaxStage(Stage):
 
     @property
     def path(self):
-        return "softmax", {"one": 1, "score_bits": self.input.encoding.bits}
+        return "softmax", {
+            "one": 1,
+            "score_bits": self.input.encoding.bits,
+            "rows": log2(self.rows),
+        }
 
     def features(self, dsps: bool):
         places, bits = 1 << (self.rows + 1).bit_length(), self.input.encoding.bits

@@ -10,10 +10,8 @@ import numpy as np
 from bitfold.models.encoding import Encoding
 from bitfold.overlays.dataflow.cost import table_luts
 from bitfold.overlays.dataflow.images import Image
+from bitfold.overlays.dataflow.pipelining import table_depth
 from bitfold.overlays.dataflow.stages.stage import Stage, encoding_code
-
-SHALLOW_WORDS = 128
-"""A table of as many words is read as fast as a smaller one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +93,7 @@ class ThresholdStage(Stage):
         return "threshold", {
             "one": 1,
             "compared": self.threshold_encoding.bits,
-            "words": log2(max(1, (self._folds << self.level_bits) / SHALLOW_WORDS)),
+            "words": table_depth(self._folds << self.level_bits),
             "rows": log2(self.fold.pe),
         }
 
