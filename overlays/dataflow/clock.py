@@ -17,6 +17,9 @@ from bitfold.overlays.dataflow.cost import Features, calibration
 DEFAULT_CLOCK_MHZ = 100.0
 """What is asked for where the user names none: a conservative clock for a Zynq-7020."""
 
+LEAST_NS = 2.0
+"""From a register to the next with nothing between them: no design is faster."""
+
 
 @dataclass(frozen=True)
 class Clock:
@@ -31,7 +34,7 @@ def path_ns(path: Features, coefficients: Mapping[str, Mapping[str, float]] | No
     calibration."""
     kind, values = path
     of_kind = (coefficients or calibration().clock.coefficients)[kind]
-    return sum(of_kind[name] * value for name, value in values.items())
+    return max(LEAST_NS, sum(of_kind[name] * value for name, value in values.items()))
 
 
 def core_path(slowest_ns: float, luts: int, dsps: int) -> Features:
