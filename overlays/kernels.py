@@ -67,14 +67,20 @@ def weights_of(network: Network, kernel: Kernel) -> np.ndarray:
     """The weights (rows, columns) of a kernel's Dense, for inputs as they lie in memory: what a
     Flatten in front of it moves, its columns move instead."""
     weights = network.parameter(kernel.product, "weights").values
-    flatten = kernel.part(Flatten)
-    if flatten is None:
+    if kernel.part(Flatten) is None:
         return weights
-    places = np.arange(weights.shape[1]).reshape(1, *network.values[flatten.input].shape)
-    ((order,),) = flatten.op.evaluate([places], [])
     moved = np.empty_like(weights)
-    moved[:, order] = weights
+    moved[:, flattened_order(network, kernel)] = weights
     return moved
+
+
+def flattened_order(network: Network, kernel: Kernel) -> np.ndarray:
+    """Which element of its input, as that lies in memory, each column of a Dense behind a Flatten
+    takes."""
+    flatten = kernel.part(Flatten)
+    value = network.values[flatten.input]
+    ((order,),) = flatten.op.evaluate([np.arange(value.size).reshape(1, *value.shape)], [])
+    return order
 
 
 def fuse(network: Network) -> tuple[Kernel, ...]:

@@ -22,6 +22,7 @@ class DataflowDriver(Driver):
     def _run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
         design = self.bundle.design
         frames = frames_a_call(design.input, design.output)
+        x = x.reshape(len(x), design.input.elements)
         parts, calls = [], []
         for start in range(0, len(x), frames):
             part = x[start : start + frames]

@@ -50,7 +50,8 @@ class Device(Protocol):
         """
 
     def run(self, x: np.ndarray) -> tuple[np.ndarray, Call]:
-        """Integers (frames, in_features) to integers (frames, outputs) int64, and the cost.
+        """Integers (frames, in_features), or of the shape of the network's input, to integers
+        (frames, outputs) int64, and the cost.
 
         Raises DeviceError.
         """

@@ -3,11 +3,13 @@
 import base64
 import io
 import re
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from support.command_line import fails, read, works
+from support.command_line import bitfold, fails, read, works
 
 from bitfold.build.compile.compiler import make_engine
 from bitfold.build.frontend import random_samples, read_qonnx, verify_against_source
@@ -61,6 +63,25 @@ def test_the_command_line_runs_digits_on_the_rtl(folder, monkeypatch):
     assert "exact: all outputs of the verilated device equal" in said
     said = works("inspect", "offload.bundle", "--network", "digits.onnx")
     assert "conv0 (Conv2d)" in said
+
+
+def test_digits_are_exact_on_an_overlay_of_their_own_and_equal_in_every_layer(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    works("compile", "digits.onnx")
+    said = works("run", "digits.bundle", "--dataset", "digits", "--limit", 3)
+    assert "exact: all outputs of the verilated device equal" in said
+    names = ("digits.safetensors", "digits.onnx", "digits.bundle:functional")
+    for stages in pairwise(names):
+        said = works("diff", *stages, "--dataset", "digits")
+        assert said.startswith(f"equal: {stages[0]} and {stages[1]} on 1797 samples")
+        assert "conv0, conv0.threshold, conv1" in " ".join(said.split())
+    network = read_qonnx("digits.onnx")
+    dense = network.parameters["dense0.weight"].values
+    dense[4, 2] = -1 if dense[4, 2] > 0 else 1
+    Path("bad").mkdir()
+    network.save(Path("bad"))
+    said = bitfold("diff", "bad", "digits.bundle:functional", "--samples", 20).stdout
+    assert "dense0" in said and "weight [4, 2] is" in said
 
 
 def test_a_report_shows_digits_with_their_class_and_the_shapes_of_feature_maps(folder, monkeypatch):

@@ -13,8 +13,10 @@ from bitfold.build.workflows.samples import Samples
 from bitfold.models.errors import DeviceError, OverlayError
 from bitfold.models.network import Network
 from bitfold.models.node import Node
+from bitfold.models.ops import Flatten
 from bitfold.overlays.bundle import Bundle, DataflowBundle
 from bitfold.overlays.dataflow.stages import UnrolledStage
+from bitfold.overlays.kernels import flattened_order, fuse
 from bitfold.runtime.device import Device
 from bitfold.runtime.functional import FunctionalDevice
 from bitfold.runtime.observation import watch
@@ -91,7 +93,7 @@ class StreamStage:
         design = self.bundle.design
         for stage, constants in zip(design.stages, design.constants):
             if stage.name == node.name and node.op.roles and not isinstance(stage, UnrolledStage):
-                return constants[0]
+                return _as_in(self.network, node, constants[0])
         return None
 
 
@@ -124,10 +126,23 @@ class DesignStage:
         design = self.bundle.design
         for stage, constants in zip(design.stages, design.constants):
             if node.op.roles and node.name == stage.name:
-                return constants[0]
+                return _as_in(self.network, node, constants[0])
             if node.op.roles and node.output == stage.value:  # of two ops in one stage
                 return constants[-1]
         return None
+
+
+def _as_in(network: Network, node: Node, constants: np.ndarray) -> np.ndarray:
+    """What a stage holds of the node's parameter, as the network has it: the columns of a layer
+    behind a Flatten in its order, a convolution's with their places in the kernel."""
+    if "weights" not in node.op.roles:
+        return constants
+    own = network.parameter(node, "weights").values
+    kernel = next(kernel for kernel in fuse(network) if node in kernel.nodes)
+    if kernel.part(Flatten):
+        order = flattened_order(network, kernel)
+        constants = constants[:, order]
+    return constants.reshape(own.shape)
 
 
 Overlay = LayerwiseStage | StreamStage | DesignStage
