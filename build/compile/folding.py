@@ -200,6 +200,14 @@ def _folds(size: Foldable) -> Iterator[Fold]:
     return (Fold(pe, simd) for pe in _divisors(size.rows) for simd in _divisors(size.columns))
 
 
+def nearest_below(size: Foldable, pe: int, simd: int) -> Fold:
+    """The largest fold that a layer of this size can have with no more than `pe` and `simd`."""
+    return Fold(
+        max(d for d in _divisors(size.rows) if d <= pe),
+        max(d for d in _divisors(size.columns) if d <= simd),
+    )
+
+
 def from_json(network: Network, file: Path) -> dict[str, Fold]:
     """The folding in `file`: our own {"layer": {"PE": 2, "SIMD": 4}, ...}, or FINN's.
 

@@ -11,10 +11,11 @@ from support.bnn_pynq_files import CNV, KINDS, LFC, scores, write_files
 from support.command_line import works
 
 from bitfold.build.compile.compiler import compile_dataflow, make_engine
-from bitfold.build.compile.folding import choose
+from bitfold.build.compile.folding import choose, from_json
 from bitfold.build.frontend.bnn_pynq import read_bnn_pynq
 from bitfold.models.errors import FrontendError
 from bitfold.models.network import Network
+from bitfold.overlays.bundle import Bundle
 from bitfold.overlays.offload import Engine
 from bitfold.runtime.accelerator import Accelerator
 
@@ -107,6 +108,44 @@ def test_files_that_do_not_go_together_are_refused_by_name(tmp_path, file, conte
         (folder / file).write_text(content)
     with pytest.raises(FrontendError, match=message):
         read_bnn_pynq(folder)
+
+
+CNVS = {"cifar10-cnvW1A1": 32_768, "cifar10-cnvW2A2": 115_200}
+"""The published convolutional networks, and the cycles that config.h gives the slowest layer."""
+
+
+def published_cnv(name: str, folder: Path) -> tuple[Bundle, np.ndarray, np.ndarray]:
+    """The overlay with the folding of config.h, all images, and their published scores."""
+    zipped = CASES / "bnn_pynq" / f"{name}.zip"
+    works("import", "bnn-pynq", zipped, "-o", folder / "cnv.network")
+    network = Network.load(folder / "cnv.network")
+    chosen = from_json(network, folder / "cnv.folding.json")
+    x = np.load(CASES / "cifar10_test_1000.npz")["images"]
+    expected = np.load(CASES / "bnn_pynq" / f"{name}_expected.npz")["scores"]
+    return compile_dataflow(network, chosen, folder / "cnv.bundle"), x, expected
+
+
+@pytest.mark.skipif(not CASES.exists(), reason="the parameter files are not here")
+@pytest.mark.parametrize("name", CNVS)
+def test_the_published_networks_give_all_published_scores_as_dataflow(name, tmp_path, cache):
+    bundle, x, expected = published_cnv(name, tmp_path)
+    assert bundle.design.initiation_interval == CNVS[name]
+    with Accelerator(bundle, "functional", cache) as accelerator:
+        outputs = accelerator.run(x, inputs="pixels")
+    np.testing.assert_array_equal(bundle.network.scores(outputs), expected)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CASES.exists(), reason="the parameter files are not here")
+@pytest.mark.parametrize("name", CNVS)
+def test_the_rtl_of_the_published_networks_gives_their_scores(name, tmp_path, cache):
+    bundle, x, expected = published_cnv(name, tmp_path)
+    with Accelerator(bundle, "verilated", cache) as accelerator:
+        outputs = accelerator.run(x[:20], inputs="pixels")
+        call = accelerator.last_call
+    np.testing.assert_array_equal(bundle.network.scores(outputs), expected[:20])
+    assert call.cycles == call.predicted_cycles
+    assert call.initiation_interval == CNVS[name]
 
 
 @pytest.mark.skipif(not CASES.exists(), reason="the parameter files are not here")

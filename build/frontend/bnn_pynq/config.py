@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from bitfold.build.frontend.bnn_pynq.files import Files
 from bitfold.models.errors import FrontendError
@@ -23,9 +24,11 @@ class Layer:
     """A layer: `rows` sums of `columns` products, at each place of a `size` x `size` image.
 
     A convolution's columns are (ky, kx, channel) of a `kernel` x `kernel` window; a dense layer has
-    kernel 0. `levels` is how many thresholds a row has, if it has any.
+    kernel 0. `levels` is how many thresholds a row has, if it has any; `pe` and `simd` are how
+    BNN-PYNQ's own overlay was folded.
     """
 
+    name: str
     kernel: int
     channels: int
     size: int
@@ -52,10 +55,11 @@ def read_config(files: Files) -> list[Layer]:
             f"{file}: defines layers {', '.join(map(str, sorted(found)[:9])) or 'none'}, not 0 to "
             f"at most {MAX_LAYERS - 1} without a gap; {_REMEDY}"
         )
-    return [_layer(f"{file}: layer {number}", found[number]) for number in sorted(found)]
+    return [_layer(file, number, found[number]) for number in sorted(found)]
 
 
-def _layer(where: str, given: dict[str, int]) -> Layer:
+def _layer(file: Path, number: int, given: dict[str, int]) -> Layer:
+    where = f"{file}: layer {number}"
     convolution = "K" in given
     keys = {"PE", "SIMD", "WPI", "API"}
     keys |= {"K", "IFM_CH", "IFM_DIM", "OFM_CH", "OFM_DIM"} if convolution else {"MW", "MH"}
@@ -82,6 +86,7 @@ def _layer(where: str, given: dict[str, int]) -> Layer:
             f"bits and {given['API']} thresholds do not go together; {_REMEDY}"
         )
     return Layer(
+        name=f"{'conv' if convolution else 'dense'}{number}",
         kernel=kernel,
         channels=channels,
         size=size,

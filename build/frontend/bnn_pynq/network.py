@@ -40,6 +40,12 @@ def read_bnn_pynq(path: Path | str, name: str | None = None) -> Network:
             raise FrontendError(f"{path}: {error}") from error
 
 
+def read_folding(path: Path | str) -> dict[str, tuple[int, int]]:
+    """PE and SIMD of each layer, by name, as config.h at `path` has them. Raises FrontendError."""
+    with closing(Files(Path(path))) as files:
+        return {layer.name: (layer.pe, layer.simd) for layer in read_config(files)}
+
+
 def _network(files: Files, name: str) -> Network:
     layers = read_config(files)
     classes = _classes(files)
@@ -126,7 +132,7 @@ def _add_layer(made: _Made, files: Files, number: int, layer: Layer) -> None:
                 f"{'x'.join(map(str, made.value.shape))}; take config.h of this network"
             )
         kernel = (layer.rows, layer.kernel, layer.kernel, layer.channels)
-        made.add(f"conv{number}", Conv2d(), weights.reshape(kernel))
+        made.add(layer.name, Conv2d(), weights.reshape(kernel))
     else:
         if len(made.value.shape) > 1:
             made.add(f"flatten{number}", Flatten((0, 1, 2)))
@@ -138,7 +144,7 @@ def _add_layer(made: _Made, files: Files, number: int, layer: Layer) -> None:
             )
         # Columns beyond the image are padding: always -1.
         padding, weights = weights[:, size:].sum(axis=1), weights[:, :size]
-        made.add(f"dense{number}", Dense(), weights)
+        made.add(layer.name, Dense(), weights)
     if thresholds is None:
         return
     if first and layer.kernel:
