@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bitfold.models.datasets import load_iris
+from bitfold.models.dataset import Dataset
+from bitfold.models.datasets import holdout, load
+from bitfold.models.zoo import topology as topology_named
 from bitfold.overlays.dataflow.fold import Folding
 
 NETWORKS = (
@@ -20,19 +22,23 @@ NETWORKS = (
     ("iris_64_32_32", "W8A8"),
     ("irisnet", "W1A3"),
     ("iris_64_64", "W1A1"),
+    ("digits_conv", "W2A2"),
 )
 SEED = 0
+MOST_SAMPLES = 500
+"""Of a dataset that goes through the RTL as a whole; of a larger one only what is held out."""
 
 
 @dataclass(frozen=True)
 class Row:
     """What came out for one network on one overlay; the names are those of the demo's JSON.
 
-    `one_cycles` are those of a whole call with one flower, `call_cycles` with all.
+    `one_cycles` are those of a whole call with one sample, `call_cycles` with all.
     """
 
     network: str
     quantization: str
+    dataset: str
     overlay: str
     exact: bool
     samples: int
@@ -64,10 +70,10 @@ def run_network(
     cache: Path | None = None,
     say: Callable[[str], None] = lambda step: None,
 ) -> list[Row]:
-    """Trains (or takes the checkpoint in `folder`), exports, compiles and runs all 150 flowers.
+    """Trains (or takes the checkpoint in `folder`), exports, compiles and runs all samples.
 
     A row for each overlay. `exact` says that its RTL gives the integers of the network for every
-    flower, and the network those of the qonnx executor, layer by layer; the export already gave
+    sample, and the network those of the qonnx executor, layer by layer; the export already gave
     what torch gives.
     """
     from bitfold.build.compile import folding
@@ -78,31 +84,33 @@ def run_network(
     from bitfold.models.export import export_qonnx
     from bitfold.models.metrics import measure
 
-    iris = load_iris()
+    dataset = topology_named(topology).dataset
+    rows = samples_of(dataset)
     stem = folder / f"{topology}-{quantization}"
     model, fresh = _trained(topology, quantization, stem, say)
     qonnx = stem.with_suffix(".onnx")
     if fresh or not qonnx.is_file():
         say("exporting")
-        export_qonnx(model, qonnx, iris.features)
+        export_qonnx(model, qonnx, rows.features)
     say("compiling")
     network = read_qonnx(qonnx)
-    comparison = verify_against_source(network, qonnx, iris.features)
+    comparison = verify_against_source(network, qonnx, rows.features)
     chosen = folding.choose(network, cycles=cycles)
     made = compile_dataflow(network, chosen, stem.with_suffix(".bundle"))
     validation = look_up(topology, quantization)
-    rows = []
+    made_rows = []
     for bundle in (made, default_engine(cache)):
-        outputs, figures = _run(bundle, network, iris.features, cache, say)
-        wrong = (outputs != network(network.quantize(iris.features))).any(axis=1)
+        outputs, figures = _run(bundle, network, rows.features, cache, say)
+        wrong = (outputs != network(network.quantize(rows.features))).any(axis=1)
         wrong[comparison.mismatches] = True
         classes = network.classes(outputs)
         row = Row(
             network=topology,
             quantization=quantization,
+            dataset=dataset,
             overlay=bundle.kind,
             exact=not wrong.any(),
-            samples=len(iris),
+            samples=len(rows),
             mismatches=int(wrong.sum()),
             cv_accuracy_mean=validation.mean if validation else None,
             cv_accuracy_std=validation.std if validation else None,
@@ -110,7 +118,7 @@ def run_network(
             holdout_precision=model.metrics.precision,
             holdout_recall=model.metrics.recall,
             trained_on=model.split,
-            accuracy=measure(iris.labels, classes, len(iris.class_names)).accuracy,
+            accuracy=measure(rows.labels, classes, len(rows.class_names)).accuracy,
             weight_bits=network.weight_bits,
             folding=_factors(chosen) if bundle is made else None,
             latency_cycles=figures.latency_cycles,
@@ -122,8 +130,14 @@ def run_network(
             call_cycles_predicted=figures.cycles_predicted,
             bundle=str(bundle.path),
         )
-        rows.append(row)
-    return rows
+        made_rows.append(row)
+    return made_rows
+
+
+def samples_of(dataset: str) -> Dataset:
+    """What goes through the RTL of a dataset's networks."""
+    rows = load(dataset)
+    return rows if len(rows) <= MOST_SAMPLES else holdout(dataset, SEED)[1]
 
 
 def _run(bundle, network, x, cache: Path | None, say: Callable[[str], None]):
@@ -131,7 +145,7 @@ def _run(bundle, network, x, cache: Path | None, say: Callable[[str], None]):
     from bitfold.runtime.accelerator import Accelerator
 
     with Accelerator(bundle, "verilated", cache, say, network=network) as accelerator:
-        say(f"running {len(x)} flowers on the {bundle.kind} overlay")
+        say(f"running {len(x)} samples on the {bundle.kind} overlay")
         return accelerator.run(x), accelerator.figures(x)
 
 

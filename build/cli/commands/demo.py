@@ -38,11 +38,12 @@ FOLDER = Path("bitfold-demo")
     help="Where checkpoints, QONNX files and bundles stay.",
 )
 def demo(only, cycles, folder) -> dict:
-    """Train, export, compile and run iris networks.
+    """Train, export, compile and run networks of flowers and of digits.
 
     Ends with a table of what came out. Each network is trained once, lowered to integers, made into
-    a dataflow overlay, and run on that and on the offload overlay: all 150 flowers go through the
-    RTL of both. What an earlier run left in the folder, and built simulations, are used again.
+    a dataflow overlay, and run on that and on the offload overlay: all 150 flowers, and the digits
+    that are held out, go through the RTL of both. What an earlier run left in the folder, and built
+    simulations, are used again.
     """
     rows = run_networks(only, cycles, folder)
     _show(rows, folder)
@@ -81,7 +82,7 @@ def _show(rows, folder: Path) -> None:
         "network",
         *map(console.numbers, ("cross-\nvalidated", "accuracy", "precision", "recall")),
         console.numbers("weight\nbits"),
-        title="iris: what was learnt, in %",
+        title="what was learnt, in %",
     )
     overlays = console.table(
         "network\nand its PE x SIMD",
@@ -89,7 +90,7 @@ def _show(rows, folder: Path) -> None:
         console.numbers("latency\n(predicted)"),
         console.numbers("interval\n(predicted)"),
         "\nexact",
-        title="all 150 flowers through the RTL, in cycles",
+        title="150 flowers, or 360 held-out digits, through the RTL, in cycles",
     )
     for dataflow, offload in zip(rows[::2], rows[1::2]):
         name = f"{dataflow.network}-{dataflow.quantization}"
@@ -124,12 +125,12 @@ def _show(rows, folder: Path) -> None:
         "cross-validated": f"accuracy, mean and spread of {REPEATS} x {FOLDS} folds over "
         f"{len(SEEDS)} seeds, from the committed results"
         + (f"; in float {_mean_and_spread(baseline.mean, baseline.std)}" if baseline else ""),
-        "accuracy, precision, recall": f"on the flowers held out; trained on {rows[0].trained_on}",
+        "accuracy, precision, recall": "on the fifth of the samples that is held out, stratified",
         "dataflow": "an overlay for each network, with the PE x SIMD below its name; cycles of the "
         "core",
-        "offload": "one engine for all; cycles of a call with one flower, and a flower's share of "
-        "one with 150",
-        "exact": "RTL = integer network = QONNX = torch, for every flower",
+        "offload": "one engine for all, beside the host; cycles of a call with one sample, and a "
+        "sample's share of one with all",
+        "exact": "RTL = integer network = QONNX = torch, for every sample",
         "files": str(folder),
     }
     for what, note in notes.items():
