@@ -38,6 +38,7 @@ from bitfold.models.ops.softmax import scaled
 from bitfold.models.value import Value
 from bitfold.overlays.dataflow.cost import CALIBRATION
 from bitfold.overlays.dataflow.stages import ArgMaxStage, SoftmaxStage
+from bitfold.overlays.dataflow.windows import Windows
 
 SIZES = (
     ((16, 64, 32, 32, 5), 64),
@@ -111,7 +112,7 @@ def fit_luts() -> dict:
                 errors.append(estimated / luts - 1)
                 print(f"{core.name:70} {luts:7,} {estimated:9,.0f} {errors[-1]:+6.1%}")
     coefficients = fit([part for core in cores for part in core.parts])
-    coefficients |= fit([*argmax_parts(), *softmax_parts(), *shell_parts()])
+    coefficients |= fit([*argmax_parts(), *softmax_parts(), *window_parts(), *shell_parts()])
     return _stated(coefficients, errors, f"Yosys {cores[0].yosys}")
 
 
@@ -233,6 +234,25 @@ def softmax_parts() -> list[Part]:
             }
             made = synthesise(sources, "softmax", parameters=sizes)
             parts.append(Part(*stage.features(dsps=True), made.luts))
+    return parts
+
+
+def window_parts() -> list[Part]:
+    """The windows of convolutions and pooling by themselves."""
+    common = (RTL / "common" / f"{name}.sv" for name in ("ram", "stable_beat", "stream_fifo"))
+    sources = [*common, RTL / "windows" / "sliding_window.sv"]
+    parts = []
+    for side, words, bits, pad, ring in (
+        (30, 2, 32, 0, 126),
+        (14, 2, 32, 0, 64),
+        (8, 4, 8, 1, 80),
+        (24, 1, 16, 1, 60),
+        (16, 1, 64, 1, 40),
+    ):
+        seen = Windows((side, side), 1, words, (3, 3), (1, 1), (pad,) * 4)
+        sizes = seen.rtl_parameters | {"WORDS": words, "WIDTH": bits, "DEPTH": ring}
+        made = synthesise(sources, "sliding_window", parameters=sizes)
+        parts.append(Part(*seen.features(bits, ring), made.luts))
     return parts
 
 

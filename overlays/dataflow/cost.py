@@ -65,8 +65,9 @@ def luts(features: Features) -> int:
 
 
 def table_luts(words: int) -> float:
-    """LUTs for each bit of a table of constants: a LUT6 holds 64 of them."""
-    return 0 if words == 1 else max(1, words / 64)
+    """LUTs for each bit of a table of constants: a LUT6 holds 64 of them, and what is no power of
+    two of these takes as many as the next."""
+    return 0 if words == 1 else 1 << max(0, (words - 1).bit_length() - 6)
 
 
 def ramb18(words: int, bits: int) -> int:

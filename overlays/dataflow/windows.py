@@ -10,6 +10,7 @@ import numpy as np
 from bitfold.models.encoding import Encoding
 from bitfold.models.ops.windows import check_windows, windows
 from bitfold.models.value import Value
+from bitfold.overlays.dataflow.cost import Features, in_block_ram, memory_luts, ramb18
 from bitfold.overlays.dataflow.times import one_a_cycle
 
 READ_CYCLES = 1
@@ -63,6 +64,17 @@ class Windows:
             "OUT_HEIGHT": self.out[0],
             "OUT_WIDTH": self.out[1],
         }
+
+    def features(self, bits: int, ring: int) -> Features:
+        """What its LUTs are estimated by, with words of `bits` and a ring of as many."""
+        kept = 0 if in_block_ram(ring, bits) else memory_luts(bits, ring)
+        padded = int(self._seen.min() < 0)
+        memory = kept + memory_luts(bits, CREDITS - 1)
+        return "windows", {"one": 1, "memory": memory, "padded": padded}
+
+    def ramb18(self, bits: int, ring: int) -> int:
+        """Block RAMs of 18 kbit that its ring lies in."""
+        return ramb18(ring, bits) if in_block_ram(ring, bits) else 0
 
     def available(self, arrivals: np.ndarray) -> np.ndarray:
         """When each word can be taken, if those of a map come at `arrivals`."""

@@ -39,7 +39,7 @@ def compare(dataset, only, folder) -> dict:
     """
     from bitfold.build.cli.commands.demo import run_networks
 
-    rows = run_networks(only, None, folder)
+    rows = run_networks(only or flowers(), None, folder)
     result = []
     with console.progress() as bars:
         task = bars.add_task("changing networks", total=len(rows) // 2)
@@ -50,6 +50,18 @@ def compare(dataset, only, folder) -> dict:
             bars.advance(task)
     _show(result)
     return {"rows": result, "failed": not all(row.exact for row in rows)}
+
+
+def flowers() -> list[str]:
+    """The demo's networks of flowers, by name."""
+    from bitfold.build.workflows.demo import NETWORKS
+    from bitfold.models.zoo import topology
+
+    return [
+        f"{name}-{quantization}"
+        for name, quantization in NETWORKS
+        if topology(name).dataset == "iris"
+    ]
 
 
 def _compare(name: str, dataflow, offload) -> dict:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from bitfold.overlays.dataflow.cost import in_block_ram, ramb18
+from bitfold.overlays.dataflow.cost import luts
 from bitfold.overlays.dataflow.stages.mvau import MatrixStage
 from bitfold.overlays.dataflow.stages.stage import Moves, stored
 from bitfold.overlays.dataflow.windows import Windows
@@ -94,14 +94,12 @@ class ConvolutionStage(MatrixStage):
     def weight_shape(self) -> tuple[int, ...]:
         return (self.output.shape[-1], *self.window, self._channels // self.ops[0].groups)
 
-    @property
-    def ring_in_block_ram(self) -> bool:
-        return in_block_ram(self.ring, self._word_bits)
+    def luts(self, dsps: bool) -> int:
+        return super().luts(dsps) + luts(self.windows.features(self._word_bits, self.ring))
 
     @property
     def ramb18(self) -> int:
-        ring = ramb18(self.ring, self._word_bits) if self.ring_in_block_ram else 0
-        return super().ramb18 + ring
+        return super().ramb18 + self.windows.ramb18(self._word_bits, self.ring)
 
     @property
     def _channels(self) -> int:

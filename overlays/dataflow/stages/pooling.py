@@ -10,6 +10,7 @@ from math import log2
 import numpy as np
 
 from bitfold.models.ops import SumPool
+from bitfold.overlays.dataflow.cost import luts
 from bitfold.overlays.dataflow.stages.stage import Moves, Stage, encoding_code, stored
 from bitfold.overlays.dataflow.times import one_a_cycle
 from bitfold.overlays.dataflow.windows import Windows
@@ -72,6 +73,17 @@ class PoolingStage(Stage):
     @property
     def path(self):
         return "joined", {"one": 1, "bits": self.output.encoding.bits, "rows": log2(self.fold.pe)}
+
+    def luts(self, dsps: bool) -> int:
+        return super().luts(dsps) + luts(self.windows.features(self._word_bits, self.ring))
+
+    @property
+    def ramb18(self) -> int:
+        return self.windows.ramb18(self._word_bits, self.ring)
+
+    @property
+    def _word_bits(self) -> int:
+        return self.fold.pe * self.input.encoding.bits
 
     def features(self, dsps: bool):
         return "argmax", {"one": 1, "compared": self.fold.pe * self.output.encoding.bits}

@@ -13,7 +13,7 @@ from bitfold.models.errors import OverlayError
 from bitfold.models.ops import Op
 from bitfold.models.value import Value
 from bitfold.overlays.dataflow.clock import path_ns
-from bitfold.overlays.dataflow.cost import Features
+from bitfold.overlays.dataflow.cost import Features, luts
 from bitfold.overlays.dataflow.fold import Fold
 from bitfold.overlays.dataflow.images import Image
 
@@ -154,6 +154,10 @@ class Stage:
     def features(self, dsps: bool) -> Features:
         """What its LUTs are estimated by; with `dsps`, multipliers are where Yosys puts them."""
         raise NotImplementedError
+
+    def luts(self, dsps: bool) -> int:
+        """Its LUTs, estimated."""
+        return luts(self.features(dsps))
 
     @property
     def path(self) -> Features:
