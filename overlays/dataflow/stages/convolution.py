@@ -94,8 +94,8 @@ class ConvolutionStage(MatrixStage):
     def weight_shape(self) -> tuple[int, ...]:
         return (self.output.shape[-1], *self.window, self._channels // self.ops[0].groups)
 
-    def luts(self, dsps: bool) -> int:
-        return super().luts(dsps) + luts(self.windows.features(self._word_bits, self.ring))
+    def estimated_luts(self, dsps: bool) -> int:
+        return super().estimated_luts(dsps) + luts(self.windows.features(self._word_bits, self.ring))
 
     @property
     def ramb18(self) -> int:

@@ -74,8 +74,8 @@ class PoolingStage(Stage):
     def path(self):
         return "joined", {"one": 1, "bits": self.output.encoding.bits, "rows": log2(self.fold.pe)}
 
-    def luts(self, dsps: bool) -> int:
-        return super().luts(dsps) + luts(self.windows.features(self._word_bits, self.ring))
+    def estimated_luts(self, dsps: bool) -> int:
+        return super().estimated_luts(dsps) + luts(self.windows.features(self._word_bits, self.ring))
 
     @property
     def ramb18(self) -> int:

@@ -155,7 +155,7 @@ class Stage:
         """What its LUTs are estimated by; with `dsps`, multipliers are where Yosys puts them."""
         raise NotImplementedError
 
-    def luts(self, dsps: bool) -> int:
+    def estimated_luts(self, dsps: bool) -> int:
         """Its LUTs, estimated."""
         return luts(self.features(dsps))
 
