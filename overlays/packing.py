@@ -39,11 +39,9 @@ class FrameLayout:
         return -(-self.elements // self.lanes)
 
     def pack(self, values: np.ndarray) -> np.ndarray:
-        """Integers (batch, elements) within the encoding, or (batch, height, width, channels), to
-        beats (batch, beats) uint64."""
+        """Integers (batch, elements) within the encoding to beats (batch, beats) uint64."""
         fields = np.zeros((len(values), self.beats * self.lanes), np.uint32)
-        stored = self.encoding.to_bits(values)
-        fields[:, : self.elements] = stored.reshape(len(values), self.elements)
+        fields[:, : self.elements] = self.encoding.to_bits(values)
         if self.field_bits >= 8:
             packed = fields.astype(f"<u{self.field_bits // 8}")
         else:

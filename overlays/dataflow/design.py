@@ -203,7 +203,8 @@ class Design:
         """LUTs of each stage with the links in front of it; that in front of the port is its
         own."""
         taken = {
-            stage.name: stage.estimated_luts(dsps) + self._link_luts(i) for i, stage in enumerate(self.stages)
+            stage.name: stage.estimated_luts(dsps) + self._link_luts(i)
+            for i, stage in enumerate(self.stages)
         }
         return {**taken, "output port": self._link_luts(None)}
 

@@ -95,7 +95,9 @@ class ConvolutionStage(MatrixStage):
         return (self.output.shape[-1], *self.window, self._channels // self.ops[0].groups)
 
     def estimated_luts(self, dsps: bool) -> int:
-        return super().estimated_luts(dsps) + luts(self.windows.features(self._word_bits, self.ring))
+        return super().estimated_luts(dsps) + luts(
+            self.windows.features(self._word_bits, self.ring)
+        )
 
     @property
     def ramb18(self) -> int:

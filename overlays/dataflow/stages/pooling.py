@@ -75,7 +75,9 @@ class PoolingStage(Stage):
         return "joined", {"one": 1, "bits": self.output.encoding.bits, "rows": log2(self.fold.pe)}
 
     def estimated_luts(self, dsps: bool) -> int:
-        return super().estimated_luts(dsps) + luts(self.windows.features(self._word_bits, self.ring))
+        return super().estimated_luts(dsps) + luts(
+            self.windows.features(self._word_bits, self.ring)
+        )
 
     @property
     def ramb18(self) -> int:
