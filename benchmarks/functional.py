@@ -51,7 +51,7 @@ def _run(folder: Path) -> list[Result]:
     operations = 2 * sum(
         parameter.values.size for name, parameter in network.parameters.items() if ".w" in name
     )
-    bound, reached = _popcount_bound(folder), []
+    bound, reached = popcount_bound(folder), []
     rates = calls_a_second(
         {
             "ours": lambda: ours.run(many),
@@ -181,7 +181,7 @@ def _float_session(network: Network):
     return lambda x: session.run(None, {"x": x})[0]
 
 
-def _popcount_bound(folder: Path):
+def popcount_bound(folder: Path):
     """A function from seconds to the binary operations a second that were reached in them."""
     headers = Path(bitfold.runtime.__file__).parent
     source = Path(__file__).with_name("popcount.cpp")

@@ -9,7 +9,7 @@ import numpy as np
 from bitfold.models.encoding import Encoding
 from bitfold.models.network import Network
 from bitfold.models.node import Node
-from bitfold.models.ops import Dense, Threshold
+from bitfold.models.ops import Conv2d, Dense, Flatten, MaxPool, Op, Threshold
 from bitfold.models.ops.dense import accumulator_range
 from bitfold.models.value import Parameter, Value
 
@@ -73,6 +73,48 @@ def any_bits(
     name = f"{'-'.join(map(str, widths))} {inputs} {weights} {activations}"
     parts = _spread(random, weight, activation)
     return _network(name, widths, Encoding.of(inputs), activation, weight, *parts)
+
+
+def cnv(seed: int = 0) -> Network:
+    """The shape of BNN-PYNQ's CNV W1A1: images 32x32x3 of 8 bits, bipolar weights, 10 scores."""
+    random = np.random.default_rng(seed)
+    bipolar = Encoding.of("BIPOLAR")
+    values = {"x": Value((32, 32, 3), Encoding.of("INT8"))}
+    parameters: dict[str, Parameter] = {}
+    nodes: list[Node] = []
+    here = "x"
+
+    def add(name: str, op: Op, *given: Parameter) -> None:
+        nonlocal here
+        names = tuple(f"{name}.{role}" for role in op.roles)
+        parameters.update(zip(names, given))
+        values[f"{name}.out"] = op.infer([values[here]], given)[0]
+        nodes.append(Node(name, op, (here,), (f"{name}.out",), names))
+        here = f"{name}.out"
+
+    def product(name: str, op: Op, shape: tuple[int, ...], last: bool = False) -> None:
+        add(name, op, Parameter((2 * random.integers(0, 2, shape) - 1).astype(np.int32), bipolar))
+        if not last:
+            spread = np.sqrt(np.prod(shape[1:])) * (70 if name == "conv0" else 1)
+            levels = np.rint(random.normal(0, spread / 4, (shape[0], 1))).astype(np.int32)
+            low, high = min(int(levels.min()), -1), max(int(levels.max()), 1)
+            add(
+                f"act_{name}",
+                Threshold.to(bipolar),
+                Parameter(levels, Encoding.for_range(low, high)),
+            )
+
+    channels = 3
+    for i, rows in enumerate((64, 64, 128, 128, 256, 256)):
+        if i in (2, 4):
+            add(f"pool{i}", MaxPool((2, 2), (2, 2)))
+        product(f"conv{i}", Conv2d(), (rows, 3, 3, channels))
+        channels = rows
+    add("flatten", Flatten((0, 1, 2)))
+    for i, rows in enumerate((512, 512, 10)):
+        product(f"dense{i}", Dense(), (rows, channels), last=rows == 10)
+        channels = rows
+    return Network("CNV W1A1", (32, 32, 3), (), "x", here, values, parameters, tuple(nodes), ())
 
 
 def random_inputs(network: Network, frames: int, seed: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from frame import machine, versions
 
-BENCHMARKS = ("overlays", "luts", "growth", "functional", "rtl", "published")
+BENCHMARKS = ("overlays", "luts", "growth", "functional", "convolutions", "rtl", "published")
 RESULTS = Path(__file__).with_name("results.json")
 TABLE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 PREFACE = """# Benchmarks

@@ -148,10 +148,10 @@ def fold(
         levels=levels,
     )
     if reuse is not None:
-        for name, (rows, columns) in foldable(network).items():
-            taken = rows * columns // (chosen[name].pe * chosen[name].simd)
+        for name, size in foldable(network).items():
+            taken = size.cycles(chosen[name])
             if taken != reuse:
-                legal = ", ".join(map(str, folding.legal_reuse(rows, columns)))
+                legal = ", ".join(map(str, folding.legal_reuse(size)))
                 console.out.print(f"{name}: reuse {taken} in place of {reuse}; it can have {legal}")
     return folding.override(network, chosen, folds, levels, clock_mhz)
 
