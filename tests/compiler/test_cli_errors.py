@@ -178,7 +178,7 @@ def test_a_command_that_is_written_wrongly_has_exit_code_2(arguments, message, h
 
 
 def test_mnist_that_is_not_there_is_told_with_where_to_get_it(made, here, monkeypatch):
-    monkeypatch.setattr("bitfold.models.datasets.MNIST_FOLDERS", (here / "mnist",))
+    monkeypatch.setattr("bitfold.models.image_files.folders", lambda name: (here / name,))
     said = fails("run", made / "net.bundle", "--dataset", "mnist")
     assert "t10k-images-idx3-ubyte" in said and "get the four idx files" in said
 
