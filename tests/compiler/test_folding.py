@@ -479,12 +479,9 @@ EIGHT_BITS = random_network(
 def test_every_stage_of_the_folding_found_reaches_the_clock_or_no_fold_of_its_layer_does(clock):
     network = EIGHT_BITS
     chosen = folding.for_cycles(network, 64, clock_mhz=clock)
-    for name, (rows, columns) in foldable(network).items():
-        others = [
-            Fold(pe, simd)
-            for pe, simd in product(divisors(rows), divisors(columns))
-            if rows // pe * (columns // simd) <= 64
-        ]
+    for name, size in foldable(network).items():
+        each = product(divisors(size.rows), divisors(size.columns))
+        others = [fold for fold in (Fold(*both) for both in each) if size.cycles(fold) <= 64]
 
         def mhz(fold, name=name):
             made = lower(network, {**chosen, name: fold}, clock)
